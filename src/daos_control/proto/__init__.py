@@ -1,0 +1,1 @@
+"""Generated from proto/ by `./dev proto`; do not edit by hand."""
