@@ -13,8 +13,10 @@ from daos_control.faults.core import (
     NotLeaderError,
     NotReplicaError,
     PoolNotFoundError,
+    RemoteError,
     SystemUnavailableError,
     SystemUninitializedError,
+    UnimplementedError,
 )
 from daos_control.faults.status import Status
 
@@ -26,7 +28,9 @@ __all__ = [
     "NotLeaderError",
     "NotReplicaError",
     "PoolNotFoundError",
+    "RemoteError",
     "Status",
     "SystemUnavailableError",
     "SystemUninitializedError",
+    "UnimplementedError",
 ]

@@ -36,6 +36,22 @@ class ControlError(Exception):
     """An error with a text only: DAOS has no number for it, and its peers match it by its text."""
 
 
+class RemoteError(ControlError):
+    """An error of a peer that came as a gRPC status without details: its code ("Unknown") and its text.
+
+    The text form is that of DAOS's tools: `rpc error: code = Unknown desc = ...`.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"rpc error: code = {code} desc = {text}")
+        self.code: Final = code
+        self.text: Final = text
+
+
+class UnimplementedError(ControlError):
+    """The peer, or this server, does not know the method."""
+
+
 class DaosError(Exception):
     """A DAOS status (DER_*, negative) that an engine or a management service answered."""
 

@@ -1,0 +1,1 @@
+"""Certificates, components and what they may call, and the credentials of users."""
