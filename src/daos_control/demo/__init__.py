@@ -1,0 +1,1 @@
+"""`./dev demo`: a whole system on one machine, over loopback, with embedded engines."""
