@@ -33,7 +33,7 @@ if _version_not_supported:
 
 
 class CtlSvcStub:
-    """DOC ctl.CtlSvc
+    """What every server answers for its own host, whoever leads the management service.
     """
 
     def __init__(self, channel):
@@ -125,7 +125,7 @@ class CtlSvcStub:
 
 
 class CtlSvcServicer:
-    """DOC ctl.CtlSvc
+    """What every server answers for its own host, whoever leads the management service.
     """
 
     def StorageScan(self, request, context):
@@ -316,7 +316,7 @@ def add_CtlSvcServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CtlSvc:
-    """DOC ctl.CtlSvc
+    """What every server answers for its own host, whoever leads the management service.
     """
 
     @staticmethod

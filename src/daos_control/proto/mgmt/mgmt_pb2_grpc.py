@@ -35,7 +35,7 @@ if _version_not_supported:
 
 
 class MgmtSvcStub:
-    """DOC mgmt.MgmtSvc
+    """What a replica of the management service answers for the whole system; most calls are for its leader.
     """
 
     def __init__(self, channel):
@@ -302,7 +302,7 @@ class MgmtSvcStub:
 
 
 class MgmtSvcServicer:
-    """DOC mgmt.MgmtSvc
+    """What a replica of the management service answers for the whole system; most calls are for its leader.
     """
 
     def Join(self, request, context):
@@ -878,7 +878,7 @@ def add_MgmtSvcServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MgmtSvc:
-    """DOC mgmt.MgmtSvc
+    """What a replica of the management service answers for the whole system; most calls are for its leader.
     """
 
     @staticmethod
