@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,29 +28,46 @@ def _absolute(text: str) -> str:
     return _DOTTED.sub(lambda m: f"import daos_control.proto.{m[1]}" + (f" as {m[2]}" if m[2] else ""), text)
 
 
-def main() -> int:
+def generate(output: Path) -> None:
     sources = sorted(str(p.relative_to(SOURCES)) for p in SOURCES.rglob("*.proto"))
-    shutil.rmtree(OUTPUT, ignore_errors=True)
-    OUTPUT.mkdir(parents=True)
+    output.mkdir(parents=True, exist_ok=True)
     tools = Path(sys.executable).parent
     command = [
         sys.executable, "-m", "grpc_tools.protoc", f"-I{SOURCES}",
-        f"--python_out={OUTPUT}", f"--mypy_out=quiet:{OUTPUT}",
-        f"--grpc_python_out={OUTPUT}", f"--mypy_grpc_out=quiet:{OUTPUT}",
+        f"--python_out={output}", f"--mypy_out=quiet:{output}",
+        f"--grpc_python_out={output}", f"--mypy_grpc_out=quiet:{output}",
         f"--plugin=protoc-gen-mypy={tools / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={tools / 'protoc-gen-mypy_grpc'}",
         *sources,
     ]  # fmt: skip
     subprocess.run(command, check=True)
-    for path in sorted(OUTPUT.rglob("*_pb2_grpc.py*")):
+    for path in sorted(output.rglob("*_pb2_grpc.py*")):
         if "SvcServicer" not in path.read_text():
             path.unlink()  # protoc writes an empty module for a file without services
-    for path in sorted(OUTPUT.rglob("*_pb2*.py*")):
+    for path in sorted(output.rglob("*_pb2*.py*")):
         path.write_text(_absolute(path.read_text()))
     note = '"""Generated from proto/ by `./dev proto`; do not edit by hand."""\n'
-    for folder in {OUTPUT, *(p.parent for p in OUTPUT.rglob("*.py"))}:
+    for folder in {output, *(p.parent for p in output.rglob("*.py"))}:
         (folder / "__init__.py").write_text(note)
+
+
+def main() -> int:
+    """Without arguments generate; with --check say whether what is checked in is up to date."""
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = Path(scratch) / "proto"
+        generate(fresh)
+        if sys.argv[1:] == ["--check"]:
+            stale = sorted(str(path) for path, text in _texts(fresh).items() ^ _texts(OUTPUT).items() if text)
+            if stale:
+                print("not up to date with proto/, run ./dev proto:", *dict.fromkeys(stale), sep="\n  ")
+            return 1 if stale else 0
+        shutil.rmtree(OUTPUT, ignore_errors=True)
+        shutil.copytree(fresh, OUTPUT)
     return 0
+
+
+def _texts(folder: Path) -> dict[Path, str]:
+    return {p.relative_to(folder): p.read_text() for p in folder.rglob("*.py*") if p.suffix in (".py", ".pyi")}
 
 
 if __name__ == "__main__":

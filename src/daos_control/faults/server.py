@@ -119,7 +119,7 @@ def instances_not_stopped(action: str, rank: int) -> Fault:
 
 
 def invalid_network_device_class(index: int, first: str, other: str) -> Fault:
-    """`first` and `other` are the classes ("ethernet", "infiniband") of engine 0's and engine `index`'s interface."""
+    """The classes ("ethernet", "infiniband") of engine 0's interface, `first`, and of engine `index`'s, `other`."""
     return _fault(
         Code.SERVER_CONFIG_INVALID_NET_DEV_CLASS,
         f"engine {index} uses an interface of class {other}, engine 0 one of class {first}",

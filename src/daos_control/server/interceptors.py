@@ -39,9 +39,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
@@ -49,7 +49,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         headers = {key: value for key, value in handler_call_details.invocation_metadata or ()}
         inner: Handler = handler.unary_unary
 
-        async def answer(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def answer(request: Message, context: "grpc.aio.ServicerContext[Any, Any]") -> Any:
             return await self._answer(method, headers, inner, request, context)
 
         return grpc.unary_unary_rpc_method_handler(
@@ -64,7 +64,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         headers: Mapping[str, str | bytes],
         inner: Handler,
         request: Message,
-        context: grpc.aio.ServicerContext[Any, Any],
+        context: "grpc.aio.ServicerContext[Any, Any]",
     ) -> Any:
         began = time.monotonic()
         try:
@@ -86,7 +86,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         method: str,
         headers: Mapping[str, str | bytes],
         request: Message,
-        context: grpc.aio.ServicerContext[Any, Any],
+        context: "grpc.aio.ServicerContext[Any, Any]",
     ) -> None:
         name = type(request).DESCRIPTOR.full_name
         component = certificate_component(context) if self._secure else None
@@ -95,7 +95,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             check_access(name, component, method)
 
 
-def certificate_component(context: grpc.aio.ServicerContext[Any, Any]) -> Component:
+def certificate_component(context: "grpc.aio.ServicerContext[Any, Any]") -> Component:
     """The component that the peer's certificate names."""
     name = next(iter(context.auth_context().get("x509_common_name", ())), None)
     if name is None:

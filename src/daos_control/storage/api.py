@@ -6,6 +6,8 @@ from enum import Enum, IntFlag
 from pathlib import Path
 from typing import Protocol
 
+from daos_control.faults import Fault
+
 
 class Class(Enum):
     """Storage classes, spelled as in daos_server.yml."""
@@ -50,14 +52,45 @@ class BdevTier:
 
 
 @dataclass(frozen=True, slots=True)
+class NvmeOptions:
+    """What daos_nvme.conf says beside its devices (storage.md 8).
+
+    `hotplug` is None where it is disabled, else the PCI buses (first, last) on which new SSDs are taken.
+    `accel_options` has bit 1 for move and 2 for crc. Zero counts of `iobuf_*` mean SPDK's own defaults.
+    """
+
+    hotplug: tuple[int, int] | None = None
+    vmd: bool = False
+    accel_engine: str = "none"
+    accel_options: int = 0
+    rpc_server: bool = False
+    rpc_address: str = ""
+    auto_faulty: bool = False
+    max_io_errors: int = 0
+    max_checksum_errors: int = 0
+    iobuf_small: int = 0
+    iobuf_large: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStorage:
-    """All the storage of one engine, out of the configuration and of nothing else."""
+    """All the storage of one engine, out of the configuration and of nothing else.
+
+    `allow_config_override` is control_metadata.allow_spdk_conf_override: daos_nvme.conf is not checked at start.
+    """
 
     index: int
     scm: ScmTier
     bdevs: tuple[BdevTier, ...]
     metadata_path: Path | None = None
     metadata_device: Path | None = None
+    nvme: NvmeOptions = NvmeOptions()
+    allow_config_override: bool = False
+
+    @property
+    def has_meta_role(self) -> bool:
+        """Whether metadata live on block devices ("MD-on-SSD"): the SCM then holds nothing that must last."""
+        return any(tier.roles & Role.META for tier in self.bdevs)
 
     @property
     def superblock_path(self) -> Path:
@@ -87,12 +120,11 @@ class ScmState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BdevResult:
-    """Outcome of formatting one device; `error` is empty where it went well."""
+    """Outcome of formatting one device; `error` is why it failed, None where it went well."""
 
     device: str
     roles: Role
-    error: str = ""
-    info: str = ""
+    error: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +159,13 @@ class EngineStorageOps(Protocol):
         """At engine start: regenerate the file when it cannot be parsed; a Fault when it is missing."""
         ...
 
-    async def metadata_needs_format(self, storage: EngineStorage) -> bool: ...
+    async def metadata_needs_format(self, storage: EngineStorage) -> bool:
+        """False where control_metadata.path is not configured, or is ready for use (its device then is mounted)."""
+        ...
 
-    async def format_metadata(self, engines: Sequence[EngineStorage]) -> None:
-        """Format the control metadata area (control_metadata.path) for all engines of the host."""
+    async def format_metadata(self, engines: Sequence[EngineStorage], *, force: bool = False) -> None:
+        """Format the control metadata area (control_metadata.path) for all engines of the host, and leave it
+        mounted. Its device is not touched, without force, where it holds anything that is not DAOS's."""
         ...
 
     async def unmount_scm(self, storage: EngineStorage) -> None: ...

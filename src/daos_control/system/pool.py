@@ -22,7 +22,8 @@ class PoolService:
     """A pool: `replicas` are the ranks of its service, `creation_ranks` those it was made on.
 
     `tier_bytes` are bytes per rank and tier at creation; `mem_ratio` is the share of metadata kept in memory
-    (0 where the system has no MD-on-SSD).
+    (0 where the system has no MD-on-SSD). `service_term` is the term of the service's leader that last reported
+    `replicas` (0: none did yet), by which late reports of earlier leaders are told.
     """
 
     uuid: str
@@ -33,3 +34,4 @@ class PoolService:
     creation_ranks: tuple[int, ...] = ()
     tier_bytes: tuple[int, ...] = ()
     mem_ratio: float = 0.0
+    service_term: int = 0

@@ -1,0 +1,389 @@
+"""`daos_server`: the command line of the control server.
+
+Only what parsing needs is imported here; a command imports the rest when it runs, so that `--help` and mistakes on
+the command line are answered at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from daos_control.faults import ControlError, DaosError, Fault, NotLeaderError, NotReplicaError, Status
+from daos_control.version import DAOS_VERSION, PRODUCT_VERSION
+
+if TYPE_CHECKING:
+    from daos_control.config.models import ServerConfig
+    from daos_control.config.options import Overrides
+    from daos_control.config.problems import ConfigError
+
+NAME = "DAOS Control Server"
+_TRUE_WORDS = ("1", "t", "T", "true", "TRUE", "True")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "socks_proxy", "no_proxy")
+_GLOBAL_FLAGS = (
+    (("--allow-proxy",), "Allow proxy configuration through the environment."),
+    (("-b", "--debug"), "Log what the server does in detail."),
+    (("-j", "--json"), "Print the result as JSON."),
+    (("-J", "--json-logging"), "Log in JSON."),
+    (("--syslog",), "Log to syslog."),
+)
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_meta_key(param.name or "")] = True
+
+
+def _meta_key(name: str) -> str:
+    return f"{__name__}.{name}"
+
+
+def _flag(name: str) -> bool:
+    return bool(click.get_current_context().meta.get(_meta_key(name), False))
+
+
+def _global_options(*, hidden: bool) -> list[click.Parameter]:
+    """The flags of `daos_server` itself; every command takes them, too, as DAOS's does."""
+    return [
+        click.Option(names, is_flag=True, help=doc, hidden=hidden, expose_value=False, callback=_remember)
+        for names, doc in _GLOBAL_FLAGS
+    ]
+
+
+class _Command(click.Command):
+    """A command without positional arguments."""
+
+    json_supported = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += _global_options(hidden=True)
+        self.allow_extra_args = True
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if ctx.args:
+            raise ControlError(f"unexpected commandline arguments: [{' '.join(ctx.args)}]")
+        if not self.json_supported and ctx.meta.get(_meta_key("json")):
+            raise ControlError("this command does not support JSON output")
+        if not ctx.meta.get(_meta_key("allow_proxy")):
+            scrub_proxies(os.environ)
+        return super().invoke(ctx)
+
+
+class _StartCommand(_Command):
+    json_supported = False
+
+
+class _Group(click.Group):
+    """Commands, some of which have a second name; a mistake in the name lists all of them."""
+
+    command_class = _Command
+    second_names: dict[str, str] = {"cfg": "config"}  # noqa: RUF012
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return super().get_command(ctx, self.second_names.get(name, name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise ControlError(f"Unknown command `{args[0]}'. {self.choices(ctx)}")
+        return super().resolve_command(ctx, args)
+
+    def choices(self, ctx: click.Context) -> str:
+        """What to say where no command, or an unknown one, is given."""
+        names = self.list_commands(ctx)
+        if len(names) == 1:
+            return f"You must use the {names[0]} command"
+        return f"Please specify one command of: {', '.join(names[:-1])} or {names[-1]}"
+
+
+def scrub_proxies(environment: MutableMapping[str, str]) -> None:
+    """Take proxy settings out of the environment, which gRPC would follow; DAOS_DISABLE_PROXY_SCRUB keeps them."""
+    if environment.get("DAOS_DISABLE_PROXY_SCRUB") in _TRUE_WORDS:
+        return
+    for name in _PROXY_VARIABLES:
+        environment.pop(name, None)
+        environment.pop(name.upper(), None)
+
+
+def _need_command() -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None and isinstance(ctx.command, _Group):
+        raise ControlError(ctx.command.choices(ctx))
+
+
+@click.group(
+    cls=_Group,
+    params=_global_options(hidden=False),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+def daos_server() -> None:
+    """Control server of a DAOS storage host."""
+    _need_command()
+
+
+_CONFIG_OPTION = click.option(
+    "-o", "--config", "config_file", metavar="FILE", help="Server configuration file to read."
+)
+_IGNORE_OPTION = click.option("--ignore-config", is_flag=True, help="Use no configuration file.")
+_UINT16 = click.IntRange(0, 0xFFFF)
+
+
+@daos_server.command(cls=_StartCommand)
+@_CONFIG_OPTION
+@_IGNORE_OPTION
+@click.option("-p", "--port", type=_UINT16, help="Port of the control plane.")
+@click.option("-s", "--storage", metavar="DIR", help="SCM mount point of engine 0 (deprecated).")
+@click.option("-m", "--modules", metavar="LIST", help="Modules that the engines load.")
+@click.option("-t", "--targets", type=_UINT16, help="Number of targets of each engine.")
+@click.option("-x", "--xshelpernr", type=_UINT16, help="Number of helper threads of each engine.")
+@click.option("-f", "--firstcore", type=_UINT16, help="First core that an engine runs on.")
+@click.option("-g", "--group", metavar="NAME", help="Name of the DAOS system.")
+@click.option("-d", "--socket_dir", metavar="DIR", help="Directory of the sockets of server and engines.")
+@click.option("-i", "--insecure", is_flag=True, help="Accept connections without certificates.")
+@click.option(
+    "--auto-format", is_flag=True, help="Format storage at start, without waiting for dmg storage format."
+)
+@click.option("--embedded-engine", is_flag=True, help="Run daos_engine_embedded in place of daos_engine.")
+def start(
+    *,
+    config_file: str | None,
+    ignore_config: bool,
+    auto_format: bool,
+    **given: Any,
+) -> None:
+    """Start daos_server."""
+    from daos_control.config import checks, server
+    from daos_control.config.options import StartOptions
+
+    overrides = _overrides(**given)
+    if ignore_config:
+        config, path = server.default(overrides), None
+    else:
+        path = _config_path(config_file)
+        config = _load(path, overrides)
+        click.echo(f"DAOS Server config loaded from {path}")
+    if overrides.storage is not None:
+        click.echo("NOTICE: daos_server: -s, --storage is deprecated", err=True)
+    server.require(config, list(checks.check_startable(config)))
+    options = StartOptions(
+        debug=_flag("debug"),
+        json_logging=_flag("json_logging"),
+        syslog=_flag("syslog"),
+        allow_proxy=_flag("allow_proxy"),
+        auto_format=auto_format,
+        insecure=overrides.insecure,
+        config_path=path,
+    )
+    from daos_control.server.app import main as run_server
+
+    raise SystemExit(run_server(config, options))
+
+
+def _overrides(
+    *,
+    port: int | None,
+    storage: str | None,
+    modules: str | None,
+    targets: int | None,
+    xshelpernr: int | None,
+    firstcore: int | None,
+    group: str | None,
+    socket_dir: str | None,
+    insecure: bool,
+    embedded_engine: bool,
+) -> "Overrides":
+    from daos_control.config.options import Overrides
+    from daos_control.config.values import ValueProblem, to_system_name
+
+    if group:
+        try:
+            to_system_name(group)
+        except ValueProblem as exc:
+            raise ControlError(f"the system name of -g {exc.message}") from None
+    return Overrides(
+        port=port,
+        storage=Path(storage) if storage else None,
+        modules=modules,
+        targets=targets,
+        nr_xs_helpers=xshelpernr,
+        first_core=firstcore,
+        name=group,
+        socket_dir=Path(socket_dir) if socket_dir else None,
+        insecure=insecure,
+        embedded_engine=embedded_engine,
+    )
+
+
+@daos_server.group(cls=_Group, invoke_without_command=True)
+def config() -> None:
+    """Work with the server's configuration (also: cfg)."""
+    _need_command()
+
+
+@config.command()
+@_CONFIG_OPTION
+def check(config_file: str | None) -> None:
+    """Tell all mistakes of a configuration file, and do nothing else."""
+    from daos_control.config.problems import ConfigError
+
+    path = _config_path(config_file)
+    try:
+        loaded = _load(path)
+    except ConfigError as exc:
+        if _flag("json"):
+            _print_json({"file": str(path), "valid": False, "problems": _problems_json(exc)}, exc)
+            raise _AlreadyPrinted from exc
+        raise
+    if _flag("json"):
+        _print_json({"file": str(path), "valid": True, "notices": [str(notice) for notice in loaded.notices]})
+        return
+    click.echo(f"{path} is valid")
+    for notice in loaded.notices:
+        click.echo(f"  notice: {notice}")
+
+
+def _problems_json(error: "ConfigError") -> list[dict[str, object]]:
+    return [
+        {
+            "line": problem.line,
+            "column": problem.column,
+            "key": problem.key,
+            "message": problem.message,
+            "allowed": problem.allowed,
+            "nearest": problem.nearest,
+            "code": problem.code,
+        }
+        for problem in error.problems
+    ]
+
+
+@daos_server.group(cls=_Group, invoke_without_command=True)
+def network() -> None:
+    """Look at the network of this host."""
+    _need_command()
+
+
+@network.command()
+@_CONFIG_OPTION
+@_IGNORE_OPTION
+@click.option("-p", "--provider", metavar="NAME", help='Fabric provider, or "all"; by default the configured one.')
+def scan(*, config_file: str | None, ignore_config: bool, provider: str | None) -> None:
+    """List the network interfaces that a fabric provider can use."""
+    from daos_control.cli import daos_server_network as fabric
+
+    wanted = provider or ""
+    path = None if ignore_config else _optional_config_path(config_file)
+    if path is not None:
+        loaded = _load(path)
+        if not _flag("json"):
+            click.echo(f"DAOS Server config loaded from {path}")
+        wanted = wanted or loaded.provider
+    found = fabric.scan("" if wanted.lower() == "all" else wanted)
+    if _flag("json"):
+        _print_json(fabric.as_json(found))
+    else:
+        click.echo(fabric.as_text(found))
+
+
+@daos_server.command()
+def version() -> None:
+    """Print the version."""
+    if _flag("json"):
+        info = {
+            "name": NAME,
+            "version": DAOS_VERSION,
+            "release": True,
+            "build_info": f"daos-control {PRODUCT_VERSION}",
+        }
+        _print_json(info)
+    else:
+        click.echo(f"{NAME} version {DAOS_VERSION}")
+
+
+def _optional_config_path(given: str | None) -> Path | None:
+    from daos_control.config import search
+
+    return Path(given) if given else search.find(search.SERVER_FILE)
+
+
+def _config_path(given: str | None) -> Path:
+    from daos_control.config import search
+    from daos_control.faults import serverconfig
+
+    path = _optional_config_path(given)
+    if path is None:
+        tried = tuple(str(candidate) for candidate in search.candidates(search.SERVER_FILE))
+        raise serverconfig.no_config_path(tried)
+    return path
+
+
+def _load(path: Path, overrides: "Overrides | None" = None) -> "ServerConfig":
+    from daos_control.config import server
+
+    return server.load(path, overrides)
+
+
+class _AlreadyPrinted(Exception):
+    """The error was told as part of the result."""
+
+
+def _print_json(response: object, error: Exception | None = None) -> None:
+    """The envelope that all of DAOS's commands print."""
+    status = 0
+    if error is not None:
+        status = error.status if isinstance(error, DaosError) else Status.MISC
+    text = None if error is None else _describe(error)
+    envelope = {"response": response, "error": text, "status": int(status)}
+    click.echo(escape_html(json.dumps(envelope, indent=2, ensure_ascii=False)))
+
+
+def escape_html(text: str) -> str:
+    """JSON text with `<`, `>` and `&` written as DAOS's encoder does."""
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _describe(error: Exception) -> str:
+    from daos_control.config.problems import ConfigError
+
+    return error.description if isinstance(error, ConfigError) else str(error)
+
+
+def _print_error(error: Exception) -> None:
+    click.echo(f"ERROR: daos_server: {_describe(error)}", err=True)
+    if isinstance(error, Fault) and error.resolution:
+        place = f"{error.domain}: code = {error.code}"
+        click.echo(f'ERROR: daos_server: {place} resolution = "{error.resolution}"', err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 where it went well, 1 with the error on the standard error output otherwise."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = daos_server.main(words, prog_name="daos_server", standalone_mode=False)
+    except _AlreadyPrinted:
+        sys.exit(1)
+    except click.ClickException as exc:
+        _fail(ControlError(exc.format_message()), words)
+    except click.Abort:
+        sys.exit(1)
+    except (Fault, ControlError, DaosError, NotLeaderError, NotReplicaError, OSError) as exc:
+        _fail(exc, words)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: Exception, words: list[str]) -> NoReturn:
+    if "-j" in words or "--json" in words:
+        _print_json(None, error)
+    _print_error(error)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""What is decided before anything is started: the configuration, held against the host it is to run on.
+
+Each check stands in the way only of a configuration that uses what it is about.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from daos_control.config import memory as memory_rules
+from daos_control.config.host import HostSnapshot, check_host
+from daos_control.config.models import EngineConfig, ServerConfig
+from daos_control.config.search import install_dir
+from daos_control.config.server import require
+from daos_control.config.storage import Hardware, engine_storages, system_database_dir
+from daos_control.faults import server as server_faults
+from daos_control.network import topology
+from daos_control.network.interfaces import Interface, State, interfaces
+from daos_control.server import addresses, affinity, engine_binary, problems
+from daos_control.server.addresses import Addresses
+from daos_control.server.affinity import Affinity, Placement
+from daos_control.server.engine_command import EngineCommand, Surroundings, engine_command
+from daos_control.server.fault_domain_source import fault_domain
+from daos_control.storage import memory
+from daos_control.storage.api import EngineStorage
+
+log = logging.getLogger(__name__)
+
+DATABASE_DIRECTORY: Final = "control_store"
+_DEFAULT_HUGE_PAGE_KIB = 2048
+
+BuildCommand = Callable[[bool], EngineCommand]
+"""Checker mode or not, to what is to be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A server that may start.
+
+    `config` has everything filled in that depends on the host. `database` is the directory of the system database,
+    None where there is no place for one. `device_class` is the kernel's ARP type of the fabric interfaces.
+    """
+
+    config: ServerConfig
+    addresses: Addresses
+    hostname: str
+    fault_domain: str
+    storages: tuple[EngineStorage, ...]
+    commands: tuple[BuildCommand, ...]
+    database: Path | None
+    device_class: int
+
+
+def prepare(config: ServerConfig, environment: Mapping[str, str]) -> Prepared:
+    """Raises the Fault of what stands in the way; changes nothing on the host."""
+    program = _find_engine(config, environment)
+    known = {interface.name: interface for interface in interfaces()}
+    own_addresses = {name: interface.addresses for name, interface in known.items()}
+    where = addresses.find(config, own_addresses)
+    hostname = config.daos_control.hostname or socket.gethostname()
+    domain = str(fault_domain(config, hostname=hostname, trusted=install_dir()))
+    if not config.daos_control.embedded_engine:
+        _check_fabric(config, known)
+        _check_nvme(config)
+    device_class = _device_class(config, known)
+
+    config, huge_page_kib = _share_memory(config)
+    places = affinity.affinities([_placement(engine, known) for engine in config.engines])
+    storages = engine_storages(config, _hardware(config, places))
+    commands = [
+        _command(config, storage, program, place, huge_page_kib, environment)
+        for storage, place in zip(storages, places, strict=True)
+    ]
+    for command in commands:
+        command(False)  # what is wrong with an environment is said now
+    database = system_database_dir(config)
+    if where.is_replica and database is None:
+        raise problems.no_place_for_database()
+    return Prepared(
+        config=config,
+        addresses=where,
+        hostname=hostname,
+        fault_domain=domain,
+        storages=tuple(storages),
+        commands=tuple(commands),
+        database=None if database is None else database / DATABASE_DIRECTORY,
+        device_class=device_class,
+    )
+
+
+def _find_engine(config: ServerConfig, environment: Mapping[str, str]) -> Path:
+    if not config.engines:
+        return Path()
+    ours = config.daos_control
+    name = engine_binary.EMBEDDED_ENGINE if ours.embedded_engine else engine_binary.DAOS_ENGINE
+    return engine_binary.find(name, ours.engine_binary, environment.get("PATH", ""))
+
+
+# Fabric
+
+
+def _check_fabric(config: ServerConfig, known: Mapping[str, Interface]) -> None:
+    """Raises ConfigError for interfaces that are missing or have no address, a Fault for one that is down."""
+    findings = check_host(config, HostSnapshot({name: found.addresses for name, found in known.items()}))
+    require(config, [finding for finding in findings if finding.path[-1] == "fabric_iface"])
+    for engine in config.engines:
+        found = known[engine.fabric_iface]
+        if found.state is State.DOWN or not found.up:
+            raise problems.fabric_interface_unusable(engine.fabric_iface, "it is down")
+        if found.state is State.NOT_READY:
+            log.warning("the fabric interface %s is not ready yet", engine.fabric_iface)
+
+
+def _device_class(config: ServerConfig, known: Mapping[str, Interface]) -> int:
+    """Of engine 0's interface; Fault 613 where another engine's has a different one."""
+    classes = [known[e.fabric_iface].device_class if e.fabric_iface in known else 0 for e in config.engines]
+    for index, found in enumerate(classes):
+        if found != classes[0]:
+            raise server_faults.invalid_network_device_class(index, str(classes[0]), str(found))
+    return classes[0] if classes else 0
+
+
+def _fabric_domain(engine: EngineConfig) -> str:
+    """The name by which the provider knows the interface: that of its RDMA device where the provider needs one."""
+    if "verbs" in engine.provider or engine.provider.startswith("ucx"):
+        devices = Path("/sys/class/net") / engine.fabric_iface / "device" / "infiniband"
+        names = sorted(entry.name for entry in devices.iterdir()) if devices.is_dir() else []
+        if names:
+            return names[0]
+    return engine.fabric_iface
+
+
+# Memory and NUMA
+
+
+def _share_memory(config: ServerConfig) -> tuple[ServerConfig, int]:
+    """The configuration with huge pages and RAM disks sized, and the size of one huge page in KiB."""
+    now = memory.snapshot()
+    huge_page_kib = now.huge_page_kib or _DEFAULT_HUGE_PAGE_KIB
+    config, notices = memory_rules.with_huge_pages(config, huge_page_kib)
+    for notice in notices:
+        log.warning("%s", notice)
+    figures = memory_rules.Memory(
+        total_kib=now.total_kib, available_kib=now.available_kib, huge_page_kib=huge_page_kib
+    )
+    return memory_rules.with_ramdisk_sizes(config, figures), huge_page_kib
+
+
+def _placement(engine: EngineConfig, known: Mapping[str, Interface]) -> Placement:
+    interface = known.get(engine.fabric_iface)
+    return Placement(
+        first_core=engine.first_core,
+        pinned_numa_node=engine.pinned_numa_node,
+        interface_numa_node=None if interface is None or interface.virtual else interface.numa_node,
+    )
+
+
+def _hardware(config: ServerConfig, places: Sequence[Affinity]) -> Hardware:
+    nodes = [place.numa_node for place in places]
+    buses = {}
+    if any(engine.bdevs for engine in config.engines):
+        for node in {node or 0 for node in nodes}:
+            found = topology.pci_buses(node)
+            if found is not None:
+                buses[node] = found
+    return Hardware(numa_nodes=nodes, buses=buses)
+
+
+def _command(
+    config: ServerConfig,
+    storage: EngineStorage,
+    program: Path,
+    place: Affinity,
+    huge_page_kib: int,
+    environment: Mapping[str, str],
+) -> BuildCommand:
+    around = Surroundings(
+        program=program,
+        affinity=place,
+        domain=_fabric_domain(config.engines[storage.index]),
+        huge_page_mib=max(huge_page_kib // 1024, 1),
+        environment=environment,
+    )
+    return lambda checker: engine_command(config, storage, around, checker=checker)
+
+
+# NVMe
+
+
+def _check_nvme(config: ServerConfig) -> None:
+    """What SPDK does not work with; only where an engine has real NVMe devices."""
+    if not any(tier.class_ == "nvme" for engine in config.engines for tier in engine.bdevs):
+        return
+    if not config.allow_thp and _transparent_huge_pages():
+        raise server_faults.transparent_hugepages_enabled()
+    if os.geteuid() == 0:
+        return
+    if config.disable_vfio:
+        raise server_faults.vfio_disabled()
+    if not _iommu():
+        raise server_faults.iommu_disabled()
+
+
+def _transparent_huge_pages() -> bool:
+    try:
+        return "[never]" not in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
+    except OSError:
+        return False  # a kernel without them
+
+
+def _iommu() -> bool:
+    units = Path("/sys/class/iommu")
+    return units.is_dir() and any(units.iterdir())
