@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ MIB = 1 << 20
 _MERGED = ("bin", "lib", "lib64", "sbin")  # links to the same below /usr
 _EMPTY = ("dev", "proc", "sys", "run", "tmp", "root", "mnt", "var/tmp", "lab/libraries", "lab/project")
 _NOT_NEEDED = ("doc", "man", "locale", "info", "bash-completion", "lintian", "perl", "perl5", "i18n", "misc")
-_TOOLS = "pip* setuptools* wheel* mypy* ruff* hypothesis* grpc_tools* ast_serialize* librt* *mypyc* __editable__* xdist"
+_TOOLS = "pip* setuptools* wheel* mypy* ruff* hypothesis* grpc_tools* ast_serialize* librt* *mypyc* *xdist* __editable__*"
+_RECIPE = tuple(HERE / name for name in ("cpio.py", "guest/first_init.sh", "images.py", "modules.py", "packages.py"))
 _PROJECT_FILES = ("src", "lab", "tests", "pyproject.toml")
 
 
@@ -44,9 +45,8 @@ class Images:
     libraries: Path
 
 
-def prepare(cache: Path, say: Iterable[str] = ()) -> Images:
+def prepare(cache: Path) -> Images:
     """The images of today's packages, made where they are not there yet. Raises LabError."""
-    del say
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock"), tempfile.TemporaryDirectory(prefix="build-", dir=cache) as scratch:
         work = Path(scratch)
@@ -116,8 +116,6 @@ def _write_configuration(root: Path) -> None:
     local.mkdir(parents=True, exist_ok=True)
     # Read also by isolated interpreters (python -I), which the product's helper is.
     (local / "lab.pth").write_text("/lab/libraries\n/lab/project/src\n")
-    shutil.copy2(HERE / "guest/init.sh", root / "lab/init")
-    (root / "lab/init").chmod(0o755)
 
 
 def _link_busybox(root: Path) -> None:
@@ -188,7 +186,7 @@ def _library_versions() -> str:
 
 def _key(text: str) -> str:
     """A short name for versions, and for the modules here that make something of them."""
-    recipe = b"".join(path.read_bytes() for path in sorted([*HERE.glob("*.py"), *HERE.glob("guest/*")]))
+    recipe = b"".join(path.read_bytes() for path in _RECIPE)
     return hashlib.sha256(text.encode() + recipe).hexdigest()[:16]
 
 

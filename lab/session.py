@@ -68,8 +68,8 @@ def _drive(command: Sequence[str], machine: Machine, request: Request) -> str:
     with (machine.directory / "qemu.log").open("w+b") as errors:
         process = subprocess.Popen(
             command,
-            stdin=None if request.shell else subprocess.DEVNULL,
-            stdout=None,
+            # Held open: at the end of its input QEMU closes the other direction too, and writers in the machine wait.
+            stdin=None if request.shell else subprocess.PIPE,
             stderr=errors,
             cwd=machine.directory,
             env=os.environ | {"TMPDIR": os.fspath(machine.directory)},

@@ -32,4 +32,4 @@ mount_disk project /new/lab/project ro
 for directory in dev proc sys; do
     mount --move "/$directory" "/new/$directory"
 done
-exec switch_root /new /lab/init
+exec switch_root /new /bin/sh /lab/project/lab/guest/init.sh

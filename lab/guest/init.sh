@@ -1,6 +1,7 @@
 #!/bin/sh
 # The machine's process 1 in its system: make it usable, run what was asked, end the machine. Whatever happens here,
 # the machine ends: QEMU runs with -no-reboot.
+
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=linux PYTHONDONTWRITEBYTECODE=1
 mount -t tmpfs -o mode=1777 tmp /tmp
 mount -t tmpfs -o mode=755 run /run

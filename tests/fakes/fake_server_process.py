@@ -129,5 +129,3 @@ async def server(path: Path, engines: int = 1, **changes: Any) -> AsyncIterator[
         yield made
     finally:
         made.clean()
-
-

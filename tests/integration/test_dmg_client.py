@@ -328,7 +328,7 @@ async def test_events_are_numbered_and_find_the_leader() -> None:
         async with client_of(component="server") as client:
             forwarder = EventForwarder(client, [follower.address])
             for _ in range(2):
-                await forwarder.forward(events.engine_format_required(0, now=datetime.now(UTC), hostname="h"))
+                await forwarder.forward(events.engine_format_required("h", 0, "SCM", now=datetime.now(UTC)))
         assert [call[1].sequence for call in leader.calls] == [1, 2]
         assert leader.calls[0][1].event.hostname == "h"
 

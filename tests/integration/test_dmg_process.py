@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -149,6 +150,42 @@ async def test_missing_certificate_is_named(tmp_path: Path) -> None:
     assert code == 1
     assert "Unable to load Certificate Data: security: code = 901" in err
     assert f"{directory}/none.crt" in err
+
+
+async def test_long_wait_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
+    shown = asyncio.Event()
+
+    async def answer(_request: object) -> system_pb2.SystemQueryResp:
+        await asyncio.wait_for(shown.wait(), 20)
+        return QUERY
+
+    async with fake_control({"SystemQuery": answer}) as server:
+        dmg = Dmg(tmp_path, server)
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "daos_control.cli.dmg", "-o", str(dmg._config), "system", "query"),
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm"},
+        )
+        os.close(theirs)
+        loop = asyncio.get_running_loop()
+        said = b""
+        while b"Waiting for the servers" not in said:
+            said += await asyncio.wait_for(loop.run_in_executor(None, os.read, ours, 4096), 20)
+        shown.set()
+        rest = b""
+        while b"Joined" not in rest:
+            rest += await asyncio.wait_for(loop.run_in_executor(None, os.read, ours, 4096), 20)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        os.close(ours)
+
+
+async def test_debug_tells_each_call(tmp_path: Path) -> None:
+    async with fake_control({"SystemQuery": QUERY}) as server:
+        code, out, err = await Dmg(tmp_path, server)("system", "query", "-d")
+        assert (code, out.splitlines()[0]) == (0, "Rank State  ")
+        assert f"SystemQuery to {server.address}" in err
 
 
 async def test_output_into_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:

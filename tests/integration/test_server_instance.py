@@ -209,13 +209,26 @@ async def test_an_engine_that_dies_before_it_is_ready_is_stopped_with_one_event_
         assert reason.endswith(f"exited: exit status {EXIT_STATUS}")
         assert made.engine_log() == log
         assert engine_sockets(tmp_path) == []
-        assert made.joiner.cancelled == (1 if way == "exit-after-report" else 0)
 
         made.ways[0] = ""
         made.instance.request_start()
         await made.until(is_ready)
         assert len(made.watcher.deaths) == 1
         assert made.engine_log()[len(log) :] == FULL_START
+
+
+async def test_an_engine_that_is_killed_while_it_joins_ends_the_join(tmp_path: Path) -> None:
+    async with site(tmp_path, "", joined=True) as made:
+        made.joiner.answers.append(None)
+        await asyncio.wait_for(made.joiner.asked.wait(), PATIENCE_SECONDS)
+        assert made.instance.pid is not None
+        os.kill(made.instance.pid, signal.SIGKILL)
+        await made.until(is_stopped)
+        assert made.joiner.cancelled == 1
+        assert len(made.watcher.deaths) == 1
+        made.instance.request_start()
+        await made.until(is_ready)
+        assert made.engine_log() == ["start", *FULL_START]
 
 
 @pytest.mark.parametrize(("way", "status"), [("refuse-set-rank", "-1003"), ("refuse-set-up", "-1014")])

@@ -113,7 +113,9 @@ def usage(hosts: HostSet | None, show_usable: bool, mem_ratio: float | None) -> 
     _show(response, text, json_failure=None, keep_empty=False)
 
 
-def _show(response: "StorageResponse", text: str, *, json_failure: Exception | None, keep_empty: bool = True) -> None:
+def _show(
+    response: "StorageResponse", text: str, *, json_failure: Exception | None, keep_empty: bool = True
+) -> None:
     """Errors first, then what was found; fails where a host has failed."""
     out = session.console()
     if out.json:

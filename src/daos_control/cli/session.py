@@ -1,5 +1,6 @@
 """What every command of dmg does around its own work: configuration, certificates, a client, an event loop."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -95,11 +96,17 @@ def run_with_progress(
 
 def _client(hosts: Sequence[str]) -> "Client":
     """A client as configured; in the event loop, as its channels belong to it."""
+    # gRPC's own notes about connections would stand between our lines; it reads this when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from daos_control.client.connection import Client
     from daos_control.config import control
     from daos_control.security import tls
 
     given = options()
+    if given.debug:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, format="DEBUG %(asctime)s %(name)s: %(message)s")
     try:
         with operation("failed to load control configuration"):
             config = control.load(given.config_path)

@@ -1,6 +1,7 @@
 """A client of one DAOS system: its hosts, its channels, and single calls to single hosts."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import grpc
     from google.protobuf.message import Message
     from grpc import aio
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 10001
 DEFAULT_SYSTEM: Final = "daos_server"
@@ -131,6 +134,7 @@ class Client:
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.response.FromString,
         )
+        log.debug("%s to %s", method.name, address)
         try:
             # gRPC's own deadline travels to the server, which can stop working on it.
             reply: Resp = await asyncio.wait_for(

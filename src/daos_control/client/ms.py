@@ -1,6 +1,7 @@
 """Requests to the management service: find a replica, follow it to the leader, ask again while that may help."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from daos_control.faults.core import RAFT_UNAVAILABLE
 
 # How long the other replicas may take after the first answer, where a newer answer of theirs would be preferred.
 NEWER_ANSWER_SECONDS: Final = 1.0
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ async def invoke_detailed(
         if message is not None:
             return MsReply(message, tries, results)
         decision = retry.decide(error, policy, current=current, start=start)
+        log.debug("%s to %s: %s (%s)", method.name, ",".join(current), decision.action.name, error)
         match decision.action:
             case Action.RAISE_UNAVAILABLE:
                 raise SystemUnavailableError(RAFT_UNAVAILABLE) from error

@@ -160,11 +160,13 @@ def largest_pool(found: StorageResponse, ranks: RankSet, mem_ratio: float) -> tu
             if rank not in scm:
                 raise ControlError(f"rank {rank} has NVMe devices, but its SCM was not found")
             nvme[rank] = nvme.get(rank, 0) + usable
+    # Ranks on hosts that are not in the client's list are taken to have as much as the others. That cannot be
+    # said of ranks on a host that was asked and failed.
     missing = ranks - RankSet(scm)
-    if missing or not scm:
+    if not scm or (missing and found.host_errors):
         failures = "; ".join(f"{group.hosts}: {group.error}" for group in found.host_errors)
         raise ControlError(
-            f"no SCM storage was found for rank list {missing or ranks}" + (f" ({failures})" if failures else "")
+            f"no SCM storage was found for rank list {missing}" + (f" ({failures})" if failures else "")
         )
     smallest_scm = min(scm.values())
     smallest_nvme = min(nvme.get(rank, 0) for rank in scm)

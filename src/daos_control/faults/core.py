@@ -1,5 +1,6 @@
 """The error types that a person, or a peer on the wire, can meet."""
 
+import json
 from typing import Final
 
 from daos_control.faults.code import Code
@@ -23,7 +24,8 @@ class Fault(Exception):
 
     def __str__(self) -> str:
         """The text form of DAOS: `domain: code = N description = "..."`."""
-        return f'{self.domain or "unknown"}: code = {self.code} description = "{self.description}"'
+        domain = "_".join(self.domain.replace(":", " ").split()) or "unknown"
+        return f"{domain}: code = {self.code} description = {json.dumps(self.description, ensure_ascii=False)}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fault) and other.code == self.code
@@ -83,7 +85,7 @@ class PoolNotFoundError(Exception):
 
     def __init__(self, *, uuid: str = "", label: str = "", rank: int | None = None) -> None:
         if label:
-            what = f"label {label}"
+            what = f"label {json.dumps(label)}"
         elif rank is not None:
             what = f"rank {rank}"
         else:

@@ -44,7 +44,7 @@ Aborting = tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]
 
 
 def abort_details(error: BaseException) -> Aborting:
-    """How an error that a handler raised goes to the peer. One that nobody foresaw becomes a Fault, and is logged."""
+    """How a handler's error goes to the peer; one that nobody foresaw becomes a Fault, and is logged."""
     if isinstance(error, TimeoutError):
         return grpc.StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded", ()
     if isinstance(error, asyncio.CancelledError):

@@ -19,7 +19,7 @@ from daos_control.messages import results as result_messages
 from daos_control.proto.ctl import ranks_pb2
 from daos_control.proto.mgmt import svc_pb2
 from daos_control.server.harness import Harness
-from daos_control.server.instance import KILL, Instance, Stop
+from daos_control.server.instance import KILL, STOP_SECONDS, Instance, Stop
 from daos_control.server.instance_state import State
 from daos_control.server.restarts import Restarter
 from daos_control.system.ranks import RankSet
@@ -50,9 +50,9 @@ class RankHandlers:
         """In order, or by SIGKILL where forced. What has not stopped shortly before the deadline is killed, too."""
         asked = self._asked_for(request)
         seconds, margin = budget(context)
-        how = KILL if request.force else Stop(signals.SIGINT, kill_after=seconds - margin)
         self._restarter.forget(asked)
-        await _within(seconds - margin / 2, *(instance.stop(how) for instance in asked.values()))
+        stops = [(i, KILL if request.force else _patiently(i, seconds - margin)) for i in asked.values()]
+        await _within(seconds - margin / 2, *(instance.stop(how) for instance, how in stops))
         return _reply([_outcome(r, i, "stop", State.STOPPED, "rank failed to stop") for r, i in asked.items()])
 
     async def start(self, request: ranks_pb2.RanksReq, context: Context) -> ranks_pb2.RanksResp:
@@ -94,6 +94,11 @@ def budget(context: Context) -> tuple[float, float]:
     remaining = context.time_remaining()
     seconds = DEADLINE_SECONDS if remaining is None else max(float(remaining), 0.0)
     return seconds, min(MARGIN_SECONDS_MAX, seconds * MARGIN_SHARE)
+
+
+def _patiently(instance: Instance, seconds: float) -> Stop:
+    """An engine that serves pools may take the time there is; one that was never set up has nothing to finish."""
+    return Stop(signals.SIGINT, kill_after=seconds if instance.is_ready else min(seconds, STOP_SECONDS))
 
 
 async def _prepare(rank: int, instance: Instance, seconds: float) -> RankResult:

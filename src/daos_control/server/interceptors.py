@@ -46,7 +46,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or handler.unary_unary is None:
             return handler
         method = handler_call_details.method
-        headers = {key: value for key, value in handler_call_details.invocation_metadata or ()}
+        headers = dict(handler_call_details.invocation_metadata or ())
         inner: Handler = handler.unary_unary
 
         async def answer(request: Message, context: "grpc.aio.ServicerContext[Any, Any]") -> Any:

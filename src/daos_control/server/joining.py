@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from daos_control.client import ms, retry
-from daos_control.client.connection import Client, mgmt
+from daos_control.client.connection import Client
 from daos_control.client.errors import (
     ManagementServiceUnreachableError,
     is_retryable_connection_error,
@@ -17,6 +17,7 @@ from daos_control.client.errors import (
     is_unavailable,
     is_uninitialized,
 )
+from daos_control.client.join import JOIN
 from daos_control.faults import NotLeaderError, NotReplicaError
 from daos_control.proto.mgmt import svc_pb2
 from daos_control.system.member import NIL_RANK
@@ -27,7 +28,6 @@ TRY_SECONDS = 10.0
 PAUSE_SECONDS_MIN = 0.05
 PAUSE_SECONDS_MAX = 2.0
 
-_JOIN: Final = mgmt("Join", svc_pb2.JoinReq, svc_pb2.JoinResp)
 # The management service's own pauses are too long for a start that should take less than a second.
 _POLICY: Final = retry.Policy(gives_up=is_unavailable)
 
@@ -104,7 +104,7 @@ class GrpcJoiner:
             while True:
                 try:
                     reply = await ms.invoke(
-                        self._client, _JOIN, message, policy=_POLICY, timeout=TRY_SECONDS, try_timeout=TRY_SECONDS
+                        self._client, JOIN, message, policy=_POLICY, timeout=TRY_SECONDS, try_timeout=TRY_SECONDS
                     )
                 except Exception as error:
                     if not may_answer_later(error):

@@ -160,7 +160,7 @@ class Service:
             await self._harness.close(Stop())
 
     async def _check_helper(self) -> None:
-        """Root runs this installation's own helper, of which there is nothing to check that costs less than its use."""
+        """Root runs this installation's own helper: there is nothing to check that costs less than using it."""
         if not self._prepared.storages:
             return
         if os.geteuid() != 0 or self._prepared.config.daos_control.helper_binary is not None:

@@ -178,6 +178,14 @@ def test_storage_that_cannot_hold_the_pool_is_refused(hosts: tuple[HostStorage, 
         largest_pool(scanned(*hosts), RankSet([0]), 0)
 
 
+def test_ranks_of_hosts_that_are_not_in_the_list_do_not_stand_in_the_way_but_those_that_failed_do() -> None:
+    found = scanned(host(0, 10, 100))
+    assert largest_pool(found, RankSet([0, 1]), 0) == (10, 100)
+    failed = StorageResponse(fold_errors([("h9:1", ControlError("gone"))]), found.groups)
+    with pytest.raises(ControlError, match=r"rank list 1 \(h9:1: gone\)"):
+        largest_pool(failed, RankSet([0, 1]), 0)
+
+
 @pytest.mark.parametrize("masks", ["", "ERR", "debug,rdb=INFO", "POOL=err"])
 def test_log_masks_of_the_engine_are_taken(masks: str) -> None:
     check_masks(masks)

@@ -433,7 +433,7 @@ async def test_requests_for_pools_that_are_not_there_or_name_nothing_say_so() ->
     async with World() as world:
         await world.join(0)
         await world.create(UUID, "tank")
-        with pytest.raises(PoolNotFoundError, match="label nowhere"):
+        with pytest.raises(PoolNotFoundError, match='label "nowhere"'):
             await world.call("PoolQuery", pool_pb2.PoolQueryReq(sys=SYS, id="nowhere"))
         with pytest.raises(ControlError, match="empty pool id"):
             await world.call("PoolEvict", pool_pb2.PoolEvictReq(sys=SYS))

@@ -1,6 +1,7 @@
 """The messages, enums and services are those of DAOS 2.8, to the last number; `tables/` is the measure."""
 
 import csv
+import itertools
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ SOURCES = Path(__file__).parents[3] / "proto"
 FILES: list[FileDescriptor] = [
     module.DESCRIPTOR
     for module in (
-        drpc_pb2, chk_pb2, faults_pb2, check_pb2, common_pb2, ctl_pb2, firmware_pb2, network_pb2, ranks_pb2, server_pb2,
-        smd_pb2, storage_nvme_pb2, storage_pb2, storage_scm_pb2, support_pb2, acl_pb2, mgmt_check_pb2, cont_pb2,
-        mgmt_pb2, pool_pb2, svc_pb2, system_pb2, auth_pb2, check_engine_pb2, event_pb2, shared_ranks_pb2, srv_pb2,
+        drpc_pb2, chk_pb2, faults_pb2, check_pb2, common_pb2, ctl_pb2, firmware_pb2, network_pb2, ranks_pb2,
+        server_pb2, smd_pb2, storage_nvme_pb2, storage_pb2, storage_scm_pb2, support_pb2, acl_pb2, mgmt_check_pb2,
+        cont_pb2, mgmt_pb2, pool_pb2, svc_pb2, system_pb2, auth_pb2, check_engine_pb2, event_pb2, shared_ranks_pb2, srv_pb2,
     )
 ]  # fmt: skip
 
@@ -122,7 +123,7 @@ def test_every_message_enum_and_service_has_a_comment(source: Path) -> None:
     lines = source.read_text().splitlines()
     bare = [
         line.strip()
-        for before, line in zip(lines, lines[1:], strict=False)
+        for before, line in itertools.pairwise(lines)
         if line.lstrip().startswith(("message ", "enum ", "service ")) and not before.lstrip().startswith("//")
     ]
     assert bare == []
