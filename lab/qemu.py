@@ -62,7 +62,7 @@ def command(machine: Machine) -> list[str]:
         *("-name", "daos-lab"),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-sandbox", "on,spawn=deny,elevateprivileges=deny"),
-        *("-machine", "q35,nvdimm=on,hpet=off,vmport=off", "-accel", accelerator, "-cpu", cpu),
+        *("-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl,hpet=off,vmport=off", "-accel", accelerator, "-cpu", cpu),
         *("-smp", f"{len(hardware.NODES)},sockets={len(hardware.NODES)},cores=1,threads=1"),
         *("-m", f"{memory}M,slots={slots},maxmem={memory + nvdimms + 1024}M"),
         *("-kernel", os.fspath(machine.images.kernel), "-initrd", os.fspath(machine.images.initial)),

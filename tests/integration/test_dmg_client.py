@@ -15,7 +15,6 @@ from daos_control.client.connection import Client
 from daos_control.client.errors import ManagementServiceUnreachableError, OperationError, root_cause
 from daos_control.client.events import EventForwarder
 from daos_control.client.fanout import fan_out
-from daos_control.client.join import Joined, join
 from daos_control.client.ms import invoke, invoke_detailed
 from daos_control.client.ranks import RankClient
 from daos_control.client.system import SYSTEM_QUERY
@@ -36,14 +35,17 @@ from daos_control.proto.ctl import ranks_pb2, storage_pb2
 from daos_control.proto.mgmt import pool_pb2, svc_pb2, system_pb2
 from daos_control.proto.shared import event_pb2
 from daos_control.proto.shared import ranks_pb2 as shared_ranks_pb2
+from daos_control.server.joining import GrpcJoiner, JoinReply, JoinRequest, Verdict
 from daos_control.system import events
-from daos_control.system.join import JoinRequest
 from daos_control.system.ranks import RankSet
 from daos_control.system.state import MemberState
 from fake_control import FakeControl, fake_control
 
 pytestmark = pytest.mark.asyncio
 
+WANTS_IN = JoinRequest(
+    uuid="u", rank=None, uri="ofi+tcp://1", contexts=1, fault_domain="/a", index=1, incarnation=1
+)
 REQUEST = system_pb2.SystemQueryReq(sys="daos_server-2.8.0")
 
 
@@ -300,24 +302,20 @@ async def test_join_waits_for_a_system_that_is_not_ready_and_replicas_that_are_n
         def answers(_request: object) -> svc_pb2.JoinResp:
             if failures:
                 raise failures.pop()
-            return svc_pb2.JoinResp(rank=2, map_version=9, localJoin=True)
+            return svc_pb2.JoinResp(rank=2, map_version=9)
 
         server.answers["Join"] = answers
-        async with client_of(component="server") as client:
-            request = JoinRequest(
-                uuid="u", address="127.0.0.1:1", fabric_uri="ofi+tcp://1", fault_domain="/a", index=1
-            )
-            joined = await join(client, request, replicas=[dead, server.address], timeout=20)
-        assert joined == Joined(2, MemberState.JOINED, True, 9)
+        async with client_of(dead, server.address, component="server") as client:
+            joined = await GrpcJoiner(client, address="127.0.0.1:1").join(WANTS_IN)
+        assert joined == JoinReply(2, Verdict.IN, 9)
         assert server.calls[-1][1].addr == "127.0.0.1:1"
 
 
 async def test_join_that_is_refused_is_not_tried_again() -> None:
     refusal = Fault("system", Code.SYSTEM_BAD_FAULT_DOMAIN_DEPTH, "d", "r")
-    async with servers({"Join": refusal}) as (server,), client_of(component="server") as client:
-        request = JoinRequest(uuid="u", address="127.0.0.1:1", fabric_uri="x://1", fault_domain="/a", index=0)
+    async with servers({"Join": refusal}) as (server,), client_of(server.address, component="server") as client:
         with pytest.raises(Fault) as caught:
-            await join(client, request, replicas=[server.address], timeout=20)
+            await GrpcJoiner(client, address="127.0.0.1:1").join(WANTS_IN)
         assert caught.value == refusal
         assert len(server.calls) == 1
 

@@ -196,15 +196,6 @@ def _pool_retries(error: Exception) -> bool:
     return isinstance(error, Fault) and error.code in _POOL_FAULTS
 
 
-def _join_retries(error: Exception) -> bool:
-    return (
-        is_retryable_connection_error(error)
-        or is_unavailable(error)
-        or is_uninitialized(error)
-        or isinstance(error, NoResponseError)
-    )
-
-
 def _not_serving(error: Exception) -> bool:
     return (
         is_unavailable(error)
@@ -215,7 +206,6 @@ def _not_serving(error: Exception) -> bool:
 
 DEFAULT: Final = Policy()
 POOL: Final = Policy(retries=_pool_retries)
-JOIN: Final = Policy(retries=_join_retries)
 ATTACH_INFO: Final = Policy(retries=is_empty_group_map)
 QUERY_OR_FAIL: Final = Policy(gives_up=_not_serving)
 ERASE: Final = Policy(gives_up=is_unavailable)

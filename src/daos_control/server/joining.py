@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from daos_control.client import ms, retry
-from daos_control.client.connection import Client
+from daos_control.client.connection import Client, mgmt
 from daos_control.client.errors import (
     ManagementServiceUnreachableError,
     is_retryable_connection_error,
@@ -17,13 +17,13 @@ from daos_control.client.errors import (
     is_unavailable,
     is_uninitialized,
 )
-from daos_control.client.join import JOIN
 from daos_control.faults import NotLeaderError, NotReplicaError
 from daos_control.proto.mgmt import svc_pb2
 from daos_control.system.member import NIL_RANK
 
 log = logging.getLogger(__name__)
 
+JOIN: Final = mgmt("Join", svc_pb2.JoinReq, svc_pb2.JoinResp)
 TRY_SECONDS = 10.0
 PAUSE_SECONDS_MIN = 0.05
 PAUSE_SECONDS_MAX = 2.0

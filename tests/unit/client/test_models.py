@@ -37,10 +37,10 @@ from daos_control.system.ranks import RankSet
 
 
 def methods() -> list[Method]:
-    from daos_control.client import attributes, join, network, pool, pool_create, ranks, server, storage, system
+    from daos_control.client import attributes, network, pool, pool_create, ranks, server, storage, system
 
     found = []
-    for module in (attributes, join, network, pool, pool_create, ranks, server, storage, system):
+    for module in (attributes, network, pool, pool_create, ranks, server, storage, system):
         found += [value for value in vars(module).values() if isinstance(value, Method)]
     return found
 

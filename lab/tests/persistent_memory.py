@@ -1,0 +1,53 @@
+"""Namespaces of persistent memory, made and destroyed with ndctl: the ground truth beside which the product's own
+preparation and reset stand. A product's call can take the place of `create` and `reset` in the tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.tests.commands import read, run, run_json, wait_until
+
+BUS = Path("/sys/bus/nd/devices")
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    name: str
+    mode: str
+    uuid: str
+    block_device: Path
+    size_bytes: int
+
+
+def regions() -> dict[int, str]:
+    """The region of each NUMA node."""
+    return {int(read(path / "numa_node")): path.name for path in BUS.glob("region*")}
+
+
+def dimms() -> list[str]:
+    return sorted(path.name for path in BUS.glob("nmem*"))
+
+
+def free_bytes(node: int) -> int:
+    return int(read(BUS / regions()[node] / "available_size"))
+
+
+def create(node: int, mode: str = "fsdax", size_mib: int | None = None) -> Namespace:
+    """A namespace on a node's memory, of all that is free unless a size is given."""
+    size = ["--size", f"{size_mib}M"] if size_mib else []
+    made = run_json("ndctl", "create-namespace", "--region", regions()[node], "--mode", mode, *size)
+    device = Path("/dev") / made["blockdev"]
+    wait_until(device.exists, str(device))
+    return Namespace(made["dev"], made["mode"], made["uuid"], device, made["size"])
+
+
+def destroy(namespace: Namespace) -> None:
+    run("ndctl", "destroy-namespace", "--force", namespace.name)
+    wait_until(lambda: not namespace.block_device.exists(), f"the end of {namespace.block_device}")
+
+
+def reset() -> None:
+    """All namespaces go, and what the label areas hold. Needed also at first: on a module without labels the kernel
+    makes one namespace of mode raw, and nothing is free."""
+    run("ndctl", "disable-region", "all")
+    run("ndctl", "init-labels", "--force", "all")
+    run("ndctl", "enable-region", "all")
