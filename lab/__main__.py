@@ -41,11 +41,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", action="append", metavar="TEST", help="run this file or test (may be repeated)")
     parser.add_argument("--shell", action="store_true", help="give a shell in the machine instead of running tests")
     parser.add_argument("--keep", action="store_true", help="keep the run's disks and logs, and say where")
-    parser.add_argument("--limit", type=float, default=600.0, metavar="SECONDS", help="end the machine after this time")
+    parser.add_argument(
+        "--limit", type=float, default=600.0, metavar="SECONDS", help="end the machine after this time"
+    )
     parser.add_argument(
         "--accel", choices=("tcg", "kvm"), default="tcg", help="software emulation, or the host's virtualization"
     )
-    parser.add_argument("--state", type=lambda text: Path(text).resolve(), default=STATE.resolve(), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--state", type=lambda text: Path(text).resolve(), default=STATE.resolve(), help=argparse.SUPPRESS
+    )
     parser.add_argument("pytest", nargs="*", help="further arguments for pytest, after --")
     return parser
 

@@ -16,7 +16,8 @@ LABEL_BYTES = 128 << 10
 
 @dataclass(frozen=True, slots=True)
 class Nvdimm:
-    """Persistent memory of a node; the label area is part of `size_mib`."""
+    """Persistent memory of a node. The label area comes on top of `size_mib`: modules lie one after the other in
+    the machine's memory, and a region that does not begin at a multiple of 16 MiB can have no namespace."""
 
     node: int
     size_mib: int = 512

@@ -30,8 +30,13 @@ MIB = 1 << 20
 _MERGED = ("bin", "lib", "lib64", "sbin")  # links to the same below /usr
 _EMPTY = ("dev", "proc", "sys", "run", "tmp", "root", "mnt", "var/tmp", "lab/libraries", "lab/project")
 _NOT_NEEDED = ("doc", "man", "locale", "info", "bash-completion", "lintian", "perl", "perl5", "i18n", "misc")
-_TOOLS = "pip* setuptools* wheel* mypy* ruff* hypothesis* grpc_tools* ast_serialize* librt* *mypyc* *xdist* __editable__*"
-_RECIPE = tuple(HERE / name for name in ("cpio.py", "guest/first_init.sh", "images.py", "modules.py", "packages.py"))
+_TOOLS = (
+    *("pip*", "setuptools*", "wheel*", "mypy*", "*mypyc*", "ruff*", "grpc_tools*", "ast_serialize*", "librt*"),
+    *("hypothesis*", "*xdist*", "__editable__*"),
+)
+_RECIPE = tuple(
+    HERE / name for name in ("cpio.py", "guest/first_init.sh", "images.py", "modules.py", "packages.py")
+)
 _PROJECT_FILES = ("src", "lab", "tests", "pyproject.toml")
 
 
@@ -47,8 +52,7 @@ class Images:
 
 def prepare(cache: Path) -> Images:
     """The images of today's packages, made where they are not there yet. Raises LabError."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "lock"), tempfile.TemporaryDirectory(prefix="build-", dir=cache) as scratch:
+    with locked(cache), tempfile.TemporaryDirectory(prefix="build-", dir=cache) as scratch:
         work = Path(scratch)
         wanted = packages.resolve(work / "apt")
         _check_python(wanted)
@@ -62,6 +66,17 @@ def prepare(cache: Path) -> Images:
             _make_libraries(work, work / "libraries.img")
             _replace(cache, "libraries-*", work / "libraries.img", libraries)
     return Images(system / "kernel", system / "initial", system / "system.img", libraries)
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """One process at a time makes or removes things in the lab's directory."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for abandoned in state.glob("build-*"):  # of a process that was killed: nobody else holds the lock
+            shutil.rmtree(abandoned, ignore_errors=True)
+        yield
 
 
 def make_project(image: Path, request: str) -> None:
@@ -147,7 +162,7 @@ def _first_files(root: Path, modules: ModuleTree) -> bytes:
 def _make_libraries(work: Path, image: Path) -> None:
     tree = work / "libraries"
     source = Path(sysconfig.get_path("purelib"))
-    shutil.copytree(source, tree, copy_function=_link, ignore=shutil.ignore_patterns(*_TOOLS.split()))
+    shutil.copytree(source, tree, copy_function=_link, ignore=shutil.ignore_patterns(*_TOOLS))
     _make_file_system(tree, image)
 
 
@@ -214,10 +229,3 @@ def _link(source: str, target: str) -> str:
 
 def _tell(text: str) -> None:
     sys.stderr.write(f"{text}\n")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,7 +1,7 @@
 """The packages that the machine is made from: which versions apt would install today, fetched and unpacked.
 
-apt is asked with an empty list of installed packages and with directories of ours, so that the answer does not depend
-on what this host has installed, and nothing of the host's is changed. Root is not needed.
+apt is asked with an empty list of installed packages and with directories of ours, so that the answer does not
+depend on what this host has installed, and nothing of the host's is changed. Root is not needed.
 """
 
 import hashlib
@@ -31,7 +31,9 @@ SYSTEM = (
     "xfsprogs",
 )
 # Dependencies of the packages' installation scripts, which are never run here.
-_LEFT_OUT = re.compile(r"^(libicu\d+|libperl.*|perl.*|debconf|adduser|dpkg|initramfs-tools.*|cpio|apparmor|linux-base)$")
+_LEFT_OUT = re.compile(
+    r"^(libicu\d+|libperl.*|perl.*|debconf|adduser|dpkg|initramfs-tools.*|cpio|apparmor|linux-base)$"
+)
 
 _INSTALL = re.compile(r"^Inst (\S+) \((\S+) ", re.M)
 
@@ -50,7 +52,9 @@ def resolve(work: Path) -> tuple[Package, ...]:
     """The packages of the machine and their versions, sorted by name; `work` is a directory for apt's own files."""
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
-            raise LabError(f"the lab is made from Debian packages, and '{program}' is not here: run it on a Debian host")
+            raise LabError(
+                f"the lab is made from Debian packages, and '{program}' is not here: run it on a Debian host"
+            )
     output = _apt(work, "--simulate", "install", KERNEL, *SYSTEM)
     found = {Package(name, version) for name, version in _INSTALL.findall(output)}
     wanted = sorted((p for p in found if not _LEFT_OUT.match(p.name)), key=lambda package: package.name)
@@ -82,7 +86,7 @@ def unpack(archive: Path, target: Path) -> None:
     """Unpack a package's files, without running its scripts. Links to directories in `target` are followed, where
     dpkg-deb by itself would put the package's directory in their place."""
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as packed:
-        command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", target]
+        command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", os.fspath(target)]
         done = subprocess.run(command, stdin=packed.stdout, capture_output=True, text=True, check=False)
     if packed.returncode != 0 or done.returncode != 0:
         raise LabError(f"{archive.name} cannot be unpacked\n{done.stderr.strip()}")

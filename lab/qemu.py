@@ -45,7 +45,8 @@ def find() -> str:
     program = shutil.which(PROGRAM)
     if program is None:
         raise LabError(
-            f"the program '{PROGRAM}' is missing; on Debian: apt-get install --no-install-recommends qemu-system-x86"
+            f"the program '{PROGRAM}' is missing; on Debian: "
+            "apt-get install --no-install-recommends qemu-system-x86"
         )
     return program
 
@@ -62,7 +63,14 @@ def command(machine: Machine) -> list[str]:
         *("-name", "daos-lab"),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-sandbox", "on,spawn=deny,elevateprivileges=deny"),
-        *("-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl,hpet=off,vmport=off", "-accel", accelerator, "-cpu", cpu),
+        *(
+            "-machine",
+            "q35,nvdimm=on,nvdimm-persistence=mem-ctrl,hpet=off,vmport=off",
+            "-accel",
+            accelerator,
+            "-cpu",
+            cpu,
+        ),
         *("-smp", f"{len(hardware.NODES)},sockets={len(hardware.NODES)},cores=1,threads=1"),
         *("-m", f"{memory}M,slots={slots},maxmem={memory + nvdimms + 1024}M"),
         *("-kernel", os.fspath(machine.images.kernel), "-initrd", os.fspath(machine.images.initial)),
@@ -122,10 +130,11 @@ def _nvdimms(directory: Path) -> list[str]:
     options = []
     for nvdimm in hardware.NVDIMMS:
         number, path = nvdimm.node, directory / f"nvdimm{nvdimm.node}"
-        _blank(path, nvdimm.size_mib)
+        size = nvdimm.size_mib * MIB + hardware.LABEL_BYTES
+        _blank(path, size)
         options += [
             "-object",
-            f"memory-backend-file,id=pmem{number},mem-path={path},size={nvdimm.size_mib}M,share=on",
+            f"memory-backend-file,id=pmem{number},mem-path={path},size={size},share=on",
             "-device",
             f"nvdimm,id=nvdimm{number},memdev=pmem{number},label-size={hardware.LABEL_BYTES},node={nvdimm.node}",
         ]
@@ -137,7 +146,7 @@ def _nvme(controller: NvmeController, directory: Path) -> list[str]:
     options = ["-device", f"nvme,id={name},serial={controller.serial},bus=nvme{controller.node}"]
     for namespace in controller.namespaces:
         path = directory / f"{name}-{namespace.nsid}"
-        _blank(path, namespace.size_mib)
+        _blank(path, namespace.size_mib * MIB)
         block = f"logical_block_size={namespace.block_bytes},physical_block_size={namespace.block_bytes}"
         options += [
             *("-drive", f"if=none,id={name}n{namespace.nsid},file={path},format=raw,cache=unsafe,discard=unmap"),
@@ -146,6 +155,6 @@ def _nvme(controller: NvmeController, directory: Path) -> list[str]:
     return options
 
 
-def _blank(path: Path, size_mib: int) -> None:
+def _blank(path: Path, size: int) -> None:
     with path.open("wb") as file:
-        file.truncate(size_mib * MIB)
+        file.truncate(size)

@@ -68,7 +68,7 @@ def _drive(command: Sequence[str], machine: Machine, request: Request) -> str:
     with (machine.directory / "qemu.log").open("w+b") as errors:
         process = subprocess.Popen(
             command,
-            # Held open: at the end of its input QEMU closes the other direction too, and writers in the machine wait.
+            # Held open: at the end of its input QEMU closes its output too, and who writes in the machine waits.
             stdin=None if request.shell else subprocess.PIPE,
             stderr=errors,
             cwd=machine.directory,
@@ -123,14 +123,13 @@ def _explain(machine: Machine, complaint: str) -> str:
 @contextmanager
 def _run_directory(state: Path, *, keep: bool) -> Iterator[Path]:
     """A directory for one run. Its lock is held while the run lives: directories of runs that were killed go."""
-    for old in state.glob("run-*"):
-        with contextlib.suppress(OSError), (old / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not (old / "kept").exists():
-                shutil.rmtree(old)
-    directory = Path(tempfile.mkdtemp(prefix="run-", dir=state))
-    with (directory / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with images.locked(state):
+        for old in state.glob("run-*"):
+            _remove_abandoned(old)
+        directory = Path(tempfile.mkdtemp(prefix="run-", dir=state))
+        lock = (directory / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
         try:
             yield directory
         finally:
@@ -139,3 +138,11 @@ def _run_directory(state: Path, *, keep: bool) -> Iterator[Path]:
                 sys.stderr.write(f"lab: kept {directory}\n")
             else:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_abandoned(directory: Path) -> None:
+    if (directory / "kept").exists():
+        return
+    with contextlib.suppress(OSError), (directory / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory)

@@ -1,1 +1,1 @@
-"""The tests that run inside the machine. On any other machine they would format its disks: conftest.py forbids it."""
+"""The tests that run inside the machine. Elsewhere they would format a host's disks: conftest.py forbids it."""

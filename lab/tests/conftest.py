@@ -14,7 +14,7 @@ from lab.tests import huge_pages, nvme, persistent_memory
 MARK = Path("/lab/project/request")  # is only in the machine
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+def pytest_configure() -> None:
     if not MARK.exists():
         raise pytest.UsageError("these tests format every disk they find: run them with ./dev lab")
 

@@ -31,12 +31,15 @@ def free_bytes(node: int) -> int:
     return int(read(BUS / regions()[node] / "available_size"))
 
 
-def create(node: int, mode: str = "fsdax", size_mib: int | None = None) -> Namespace:
-    """A namespace on a node's memory, of all that is free unless a size is given."""
+def create(node: int, mode: str = "fsdax", size_mib: int | None = None, *, blank: bool = True) -> Namespace:
+    """A namespace on a node's memory, of all that is free unless a size is given. What was in that memory before is
+    still there, unless it is made blank."""
     size = ["--size", f"{size_mib}M"] if size_mib else []
     made = run_json("ndctl", "create-namespace", "--region", regions()[node], "--mode", mode, *size)
     device = Path("/dev") / made["blockdev"]
     wait_until(device.exists, str(device))
+    if blank:
+        run("wipefs", "--all", "--quiet", str(device))
     return Namespace(made["dev"], made["mode"], made["uuid"], device, made["size"])
 
 

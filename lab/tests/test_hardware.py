@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.hardware import CARDS, CONTROLLERS, LABEL_BYTES, MEMORY_MIB, MIB, NODES, NVDIMMS, NetworkCard, NvmeController
+from lab.hardware import CARDS, CONTROLLERS, MEMORY_MIB, MIB, NODES, NVDIMMS, NetworkCard, NvmeController
 from lab.tests import nvme, persistent_memory
-from lab.tests.commands import read, run
+from lab.tests.commands import read, run_json
 
 PCI = Path("/sys/bus/pci/devices")
 
@@ -25,7 +25,7 @@ def test_each_numa_node_has_a_region_of_persistent_memory() -> None:
     assert sorted(persistent_memory.regions()) == sorted(nvdimm.node for nvdimm in NVDIMMS)
     for nvdimm in NVDIMMS:
         region = persistent_memory.BUS / persistent_memory.regions()[nvdimm.node]
-        assert int(read(region / "size")) == nvdimm.size_mib * MIB - LABEL_BYTES
+        assert int(read(region / "size")) == nvdimm.size_mib * MIB
         assert read(region / "persistence_domain") == "memory_controller"
 
 
@@ -34,8 +34,8 @@ def test_each_module_of_persistent_memory_has_a_label_area() -> None:
     for dimm in persistent_memory.dimms():
         flags = read(persistent_memory.BUS / dimm / "nfit" / "flags").split()
         assert not {"save_fail", "restore_fail", "flush_fail", "not_armed", "map_fail"} & set(flags)
-        labels = run("ndctl", "read-labels", dimm)
-        assert len(labels.encode()) > 0
+        (labels,) = run_json("ndctl", "read-labels", "--json", dimm)
+        assert labels["dev"] == dimm
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS, ids=lambda controller: controller.serial)

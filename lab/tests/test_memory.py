@@ -23,6 +23,11 @@ def shared_mib(node: int) -> float:
     return memory.parse(text)["Shmem"] / 1024
 
 
+def huge_shared_kib() -> int:
+    """Memory of RAM disks that is in huge pages."""
+    return memory.parse(Path("/proc/meminfo").read_text(encoding="ascii"))["ShmemHugePages"]
+
+
 def test_huge_pages_are_taken_evenly_from_both_nodes_and_the_snapshot_tells_it() -> None:
     assert [huge_pages.allocate(node, PAGES) for node in NODES] == [PAGES] * len(NODES)
 
@@ -93,10 +98,9 @@ async def test_a_ram_disk_with_huge_pages_gets_them(area: Path, manager: Storage
     mount = mounts.at(storage.scm.mount)
     assert mount is not None
     assert "huge=always" in mount.super_options
-    before = memory.parse(Path("/proc/meminfo").read_text(encoding="ascii"))["ShmemHugePages"]
+    before = huge_shared_kib()
     with (storage.scm.mount / "vos").open("wb") as file:
         file.truncate(8 << 20)
         file.write(bytes(8 << 20))
-    after = memory.parse(Path("/proc/meminfo").read_text(encoding="ascii"))["ShmemHugePages"]
-    assert after - before >= 4 * huge_pages.PAGE_KIB
+    assert huge_shared_kib() - before >= 4 * huge_pages.PAGE_KIB
     await manager.unmount_scm(storage)

@@ -48,7 +48,7 @@ def test_a_card_that_is_down_or_has_no_address_is_not_offered(up: dict[str, Netw
 
 def test_the_topology_tells_the_nodes_and_the_buses_of_each() -> None:
     nodes = topology.numa_nodes()
-    assert [node.number for node in nodes] == list(NODES)
+    assert [node.index for node in nodes] == list(NODES)
     for controller in CONTROLLERS:
         buses = topology.pci_buses(controller.node)
         assert buses is not None

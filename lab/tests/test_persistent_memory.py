@@ -1,4 +1,4 @@
-"""Persistent memory from its namespaces to a mounted SCM: what the kernel makes of it, and what the product does."""
+"""Persistent memory from its namespaces to a mounted SCM: what the kernel makes of it and what the product."""
 
 import os
 import re
@@ -116,6 +116,24 @@ async def test_what_was_written_outlives_unmounting_and_a_namespace_taken_away_a
     await manager.mount_scm(storage)
     assert (storage.scm.mount / "superblock").read_text() == "stays"
     assert dax.attribute(storage.scm.mount / "superblock")
+
+
+@pytest.mark.asyncio
+async def test_a_reset_of_namespaces_erases_no_data_and_what_comes_back_is_not_formatted_over(
+    area: Path, manager: StorageManager
+) -> None:
+    """The kernel only forgets where the namespace was. Made again at the same place, it holds what it held."""
+    storage = dcpm(area / "daos0", persistent_memory.create(0).block_device)
+    await manager.format_scm(storage, force=False)
+    (storage.scm.mount / "superblock").write_text("stays")
+    await manager.unmount_scm(storage)
+
+    persistent_memory.reset()
+    again = dcpm(area / "daos0", persistent_memory.create(0, blank=False).block_device)
+
+    assert await manager.scm_state(again) is ScmState.MOUNTABLE
+    await manager.mount_scm(again)
+    assert (again.scm.mount / "superblock").read_text() == "stays"
 
 
 @pytest.mark.asyncio

@@ -7,9 +7,9 @@ the command line are answered at once.
 import json
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -17,9 +17,12 @@ from daos_control.faults import ControlError, DaosError, Fault, NotLeaderError, 
 from daos_control.version import DAOS_VERSION, PRODUCT_VERSION
 
 if TYPE_CHECKING:
+    from daos_control.cli.daos_server_scm import Host
     from daos_control.config.models import ServerConfig
     from daos_control.config.options import Overrides
     from daos_control.config.problems import ConfigError
+
+_F = TypeVar("_F", bound=Callable[..., None])
 
 NAME = "DAOS Control Server"
 _TRUE_WORDS = ("1", "t", "T", "true", "TRUE", "True")
@@ -290,6 +293,86 @@ def scan(*, config_file: str | None, ignore_config: bool, provider: str | None) 
         _print_json(fabric.as_json(found))
     else:
         click.echo(fabric.as_text(found))
+
+
+@daos_server.group(cls=_Group, invoke_without_command=True)
+def scm() -> None:
+    """Look at the persistent memory of this host, prepare it, or reset it."""
+    _need_command()
+
+
+def _scm_options(command: _F) -> _F:
+    """What all commands of the group take."""
+    options = (
+        _CONFIG_OPTION,
+        _IGNORE_OPTION,
+        click.option("-l", "--helper-log-file", metavar="FILE", help="Log what the privileged helper does."),
+        click.option("--socket", type=click.IntRange(min=0), help="Only the memory of this socket; default: all."),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+_SCM_FORCE = click.option(
+    "-f", "--force", is_flag=True, help="Do not ask, and remove also what is mounted or not DAOS's."
+)
+
+
+@scm.command("scan")
+@_scm_options
+def scm_scan(**given: Any) -> None:
+    """List the namespaces of persistent memory, or the modules where there are none."""
+    from daos_control.cli import daos_server_scm as pmem
+
+    found = pmem.scan(_scm_host(**given))
+    if _flag("json"):
+        _print_json(pmem.scan_json(found))
+    else:
+        click.echo(pmem.scan_text(found), nl=False)
+
+
+@scm.command("prepare")
+@_scm_options
+@click.option(
+    "-S", "--scm-ns-per-socket", type=click.IntRange(min=0), default=1, help="Namespaces for each socket."
+)
+@_SCM_FORCE
+def scm_prepare(*, scm_ns_per_socket: int, force: bool, **given: Any) -> None:
+    """Prepare persistent memory for DAOS: its regions first, and after a reboot its namespaces."""
+    from daos_control.cli import daos_server_scm as pmem
+
+    found = pmem.prepare(_scm_host(**given), namespaces=scm_ns_per_socket, force=force)
+    if _flag("json"):
+        _print_json(pmem.namespaces_json(found))
+    elif found:
+        click.echo(pmem.namespaces_text(found), nl=False)
+
+
+@scm.command("reset")
+@_scm_options
+@_SCM_FORCE
+def scm_reset(*, force: bool, **given: Any) -> None:
+    """Remove the namespaces and regions of persistent memory."""
+    from daos_control.cli import daos_server_scm as pmem
+
+    pmem.reset(_scm_host(**given), force=force)
+    if _flag("json"):
+        _print_json(None)
+
+
+def _scm_host(
+    *, config_file: str | None, ignore_config: bool, helper_log_file: str | None, socket: int | None
+) -> "Host":
+    from daos_control.cli.daos_server_scm import Host
+
+    loaded = None
+    path = None if ignore_config else _optional_config_path(config_file)
+    if path is not None:
+        loaded = _load(path)
+        if not _flag("json"):
+            click.echo(f"DAOS Server config loaded from {path}")
+    return Host(loaded, socket, _flag("json"), helper_log_file)
 
 
 @daos_server.command()

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from daos_control.client.fabric_key import Interface, fabric_key
+
 if TYPE_CHECKING:
     from daos_control.network.scan import FabricInterface
 
@@ -11,17 +13,21 @@ _LOOPBACK_CLASS = 772  # ARPHRD_LOOPBACK
 
 
 def scan(provider: str) -> "list[FabricInterface]":
-    """The interfaces of this host that `provider` can use (all providers for ""), without loopback ones."""
+    """The interfaces of this host that `provider` can use (all providers for ""), without loopback ones.
+
+    ControlError where the provider works on none, loopback ones included.
+    """
+    from daos_control.faults import ControlError
     from daos_control.network import scan as network
 
-    return [
-        interface
-        for interface in network.scan(provider)
-        if interface.net_dev_class != _LOOPBACK_CLASS and interface.provider.startswith(provider)
-    ]
+    try:
+        found = network.scan_for(provider)
+    except ControlError as error:
+        raise ControlError(f"get local fabric interfaces: {error}") from None
+    return [interface for interface in found if interface.net_dev_class != _LOOPBACK_CLASS]
 
 
-def as_text(interfaces: "Sequence[FabricInterface]") -> str:
+def as_text(interfaces: Sequence[Interface]) -> str:
     """A table of providers for each NUMA node, ending in an empty line."""
     rule = "-" * len(_HOST)
     lines = [rule, _HOST, rule, ""]
@@ -44,7 +50,7 @@ def _table(titles: tuple[str, str], rows: Sequence[tuple[str, str]]) -> Iterable
         yield "".join(f"{cell:<{width}} " for cell, width in zip(row, widths, strict=True))
 
 
-def as_json(interfaces: "Sequence[FabricInterface]") -> dict[str, object]:
+def as_json(interfaces: Sequence[Interface]) -> dict[str, object]:
     """The body of DAOS's JSON: hosts by a number that stands for what they have."""
     listed = [
         {
@@ -59,55 +65,3 @@ def as_json(interfaces: "Sequence[FabricInterface]") -> dict[str, object]:
     providers = sorted({interface.provider for interface in interfaces})
     fabric = {"Interfaces": listed or None, "Providers": providers or None, "NumaCount": 0, "CoresPerNuma": 0}
     return {str(fabric_key(interfaces)): {"HostFabric": fabric, "HostSet": _HOST}}
-
-
-def fabric_key(interfaces: "Sequence[FabricInterface]") -> int:
-    """The number by which DAOS groups hosts with equal fabrics: FNV-1 over names and values, order left aside."""
-    hashes = [
-        _struct_hash(
-            "HostFabricInterface",
-            Provider=_fnv(interface.provider.encode()),
-            Device=_fnv(interface.device.encode()),
-            NumaNode=_number_hash(interface.numa_node),
-            Priority=_number_hash(interface.priority),
-            NetDevClass=_number_hash(interface.net_dev_class),
-        )
-        for interface in interfaces
-    ]
-    providers = {interface.provider for interface in interfaces}
-    return _struct_hash(
-        "HostFabric",
-        Interfaces=_set_hash(hashes),
-        Providers=_set_hash([_fnv(provider.encode()) for provider in providers]),
-        NumaCount=_number_hash(0),
-        CoresPerNuma=_number_hash(0),
-    )
-
-
-def _fnv(data: bytes) -> int:
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = (value * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF ^ byte
-    return value
-
-
-def _number_hash(number: int) -> int:
-    return _fnv(number.to_bytes(4, "little"))
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(8, "little")
-
-
-def _set_hash(hashes: Iterable[int]) -> int:
-    mixed = 0
-    for item in hashes:
-        mixed ^= item
-    return _fnv(_word(mixed))
-
-
-def _struct_hash(name: str, **fields: int) -> int:
-    value = _fnv(name.encode())
-    for field, item in fields.items():
-        value = _fnv(_word(value ^ _fnv(_word(_fnv(field.encode())) + _word(item))))
-    return value

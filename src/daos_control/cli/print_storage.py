@@ -43,7 +43,7 @@ def devices(groups: Groups) -> str:
     for group in groups:
         found = group.content
         page_kib = found.mem_info.hugepage_size_kb if found.mem_info else 0
-        scm = _namespaces(found.scm_namespaces) if found.scm_namespaces else _modules(found.scm_modules)
+        scm = scm_namespaces(found.scm_namespaces) if found.scm_namespaces else scm_modules(found.scm_modules)
         text += f"{ruled(shown_hosts(group.hosts))}HugePage Size: {page_kib} KB\n\n{scm}\n"
         text += f"{_controllers(found.nvme_devices)}\n"
     return text
@@ -95,7 +95,8 @@ def nvme_health(groups: Groups) -> str:
     return text
 
 
-def _modules(modules: Iterable[ScmModule]) -> str:
+def scm_modules(modules: Iterable[ScmModule]) -> str:
+    """A table of modules of persistent memory."""
     rows = [
         {
             "SCM Module": str(m.PhysicalID),
@@ -113,7 +114,8 @@ def _modules(modules: Iterable[ScmModule]) -> str:
     return table(list(rows[0]), rows) if rows else "  No SCM modules found\n"
 
 
-def _namespaces(namespaces: Iterable[ScmNamespace]) -> str:
+def scm_namespaces(namespaces: Iterable[ScmNamespace]) -> str:
+    """A table of namespaces of persistent memory."""
     rows = [
         {"SCM Namespace": n.blockdev, "Socket": str(n.numa_node), "Capacity": sizes.format_decimal(n.size)}
         for n in sorted(namespaces, key=lambda n: n.blockdev)

@@ -1,6 +1,5 @@
 """What every command of dmg does around its own work: configuration, certificates, a client, an event loop."""
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -96,8 +95,6 @@ def run_with_progress(
 
 def _client(hosts: Sequence[str]) -> "Client":
     """A client as configured; in the event loop, as its channels belong to it."""
-    # gRPC's own notes about connections would stand between our lines; it reads this when it is imported.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from daos_control.client.connection import Client
     from daos_control.config import control
     from daos_control.security import tls

@@ -6,7 +6,7 @@ printed as null, as DAOS prints a list that was never set.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 from daos_control.client.errors import PartialFailureError, root_cause
@@ -55,13 +55,19 @@ class HostGroup(Generic[T]):
     content: T
 
 
-def fold(contents: Iterable[tuple[str, T]]) -> tuple[HostGroup[T], ...]:
-    """Put the hosts with equal content together, ordered by their names; the content shown is that of the first."""
+def fold(contents: Iterable[tuple[str, T]], number: Callable[[T], int] | None = None) -> tuple[HostGroup[T], ...]:
+    """Put the hosts with equal content together, ordered by their names; the content shown is that of the first.
+
+    `number` gives the number that stands for a content; by default it is one of our own.
+    """
     groups: dict[object, tuple[list[str], T]] = {}
     for address, content in contents:
         hosts, _ = groups.setdefault(fold_key(content), ([], content))
         hosts.append(address)
-    folded = [HostGroup(stable_number(key), HostSet(hosts), content) for key, (hosts, content) in groups.items()]
+    folded = [
+        HostGroup(stable_number(key) if number is None else number(content), HostSet(hosts), content)
+        for key, (hosts, content) in groups.items()
+    ]
     return tuple(sorted(folded, key=lambda group: str(group.hosts)))
 
 

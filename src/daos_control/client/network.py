@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from daos_control.client.connection import Client, ctl
+from daos_control.client.fabric_key import fabric_key
 from daos_control.client.fanout import fan_out
 from daos_control.client.model import HostGroup, HostsResponse, fold, fold_errors, named
 from daos_control.proto.ctl import network_pb2
@@ -45,7 +46,7 @@ async def scan(client: Client, hosts: Sequence[str] | None = None, *, provider: 
     results = await fan_out(client, client.pick_hosts(hosts), NETWORK_SCAN, request)
     failures = [(result.address, result.error) for result in results if result.error is not None]
     answered = [(r.address, _fabric(r.message)) for r in results if r.message is not None]
-    return NetworkResponse(fold_errors(failures), fold(answered) if answered else None)
+    return NetworkResponse(fold_errors(failures), fold(answered, _key) if answered else None)
 
 
 def _fabric(message: network_pb2.NetworkScanResp) -> HostFabric:
@@ -54,3 +55,7 @@ def _fabric(message: network_pb2.NetworkScanResp) -> HostFabric:
     )
     providers = tuple(sorted({interface.provider for interface in interfaces}))
     return HostFabric(interfaces, providers, message.numacount, message.corespernuma)
+
+
+def _key(fabric: HostFabric) -> int:
+    return fabric_key(fabric.interfaces, numa_count=fabric.numa_count, cores_per_numa=fabric.cores_per_numa)

@@ -8,6 +8,7 @@ from daos_control.client.connection import Client, Resp, ctl
 from daos_control.client.errors import ManagementServiceUnreachableError, is_unavailable, is_uninitialized
 from daos_control.client.fanout import HostResult, fan_out
 from daos_control.client.model import HostGroup, HostsResponse, fold, fold_errors
+from daos_control.client.storage_key import storage_key
 from daos_control.client.storage_types import (
     HostStorage,
     NvmeController,
@@ -127,7 +128,7 @@ def _response(
             errors: list[Exception] = []
             answered.append((result.address, convert(result.message, errors)))
             failures += [(result.address, error) for error in errors]
-    return StorageResponse(fold_errors(failures), fold(answered) if answered else None)
+    return StorageResponse(fold_errors(failures), fold(answered, storage_key) if answered else None)
 
 
 def _scanned(message: storage_pb2.StorageScanResp, errors: list[Exception]) -> HostStorage:

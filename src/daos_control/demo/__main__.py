@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from daos_control.demo.layout import FIRST_CONTROL_PORT
 from daos_control.demo.namespace import NamespaceError, enter
 from daos_control.demo.session import Demo, DemoError
 
@@ -25,10 +26,13 @@ def say(line: str) -> None:
     "--hosts", type=click.IntRange(1, 16), default=1, show_default=True, help="Servers, one address each."
 )
 @click.option("--engines", type=click.IntRange(1, 8), default=2, show_default=True, help="Engines of each server.")
+@click.option(
+    "--port", type=click.IntRange(1024, 65000), default=FIRST_CONTROL_PORT, help="Control port to try first."
+)
 @click.option("--once", is_flag=True, help="End everything again and exit 0, or not 0 where something failed.")
 @click.option("--stop", is_flag=True, help="End the running demo and remove its state.")
 @click.option("--shell", is_flag=True, help="A shell in which dmg talks to the running demo.")
-def main(state: Path, hosts: int, engines: int, once: bool, stop: bool, shell: bool) -> None:
+def main(state: Path, hosts: int, engines: int, port: int, once: bool, stop: bool, shell: bool) -> None:
     """Run a whole DAOS system on this machine: servers, embedded engines, certificates, a pool."""
     state = state.absolute()
     try:
@@ -39,15 +43,15 @@ def main(state: Path, hosts: int, engines: int, once: bool, stop: bool, shell: b
             _shell(Demo(state, say))
         else:
             enter(sys.argv[1:])
-            _run(Demo(state, say), hosts=hosts, engines=engines, once=once)
+            _run(Demo(state, say), hosts=hosts, engines=engines, port=port, once=once)
     except (DemoError, NamespaceError, OSError) as error:
         click.echo(f"demo: {error}", err=True)
         sys.exit(1)
 
 
-def _run(demo: Demo, *, hosts: int, engines: int, once: bool) -> None:
+def _run(demo: Demo, *, hosts: int, engines: int, port: int, once: bool) -> None:
     try:
-        demo.up(hosts=hosts, engines=engines)
+        demo.up(hosts=hosts, engines=engines, port=port)
     except (Exception, KeyboardInterrupt):
         if once:
             demo.down()

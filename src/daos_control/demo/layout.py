@@ -10,7 +10,7 @@ from typing import Self
 SYSTEM = "daos_server"
 SCM_GIB = 4  # the least that DAOS accepts; memory is taken only as pools fill it
 TARGETS = 2
-_FIRST_CONTROL_PORT = 10001
+FIRST_CONTROL_PORT = 10001
 _FIRST_FABRIC_PORT = 31416
 _SOCKET_PATH_MAX = 107
 _SOCKET_NAME = "daos_engine_4194304.sock"
@@ -39,11 +39,12 @@ class Layout:
     hosts: tuple[Host, ...]
 
     @classmethod
-    def plan(cls, state: Path, *, hosts: int, engines: int) -> Self:
-        """Choose addresses 127.0.0.1, .2, ... and ports that are free on them now."""
+    def plan(cls, state: Path, *, hosts: int, engines: int, port: int = FIRST_CONTROL_PORT) -> Self:
+        """Choose addresses 127.0.0.1, .2, ... and ports that are free on them now; `port` is tried first."""
         addresses = [f"127.0.0.{index + 1}" for index in range(hosts)]
-        port = _first_free(addresses, _FIRST_CONTROL_PORT, 1)
-        fabric = _first_free(["127.0.0.1"], _FIRST_FABRIC_PORT, hosts * engines)
+        offset = port - FIRST_CONTROL_PORT
+        port = _first_free(addresses, port, 1)
+        fabric = _first_free(["127.0.0.1"], _fabric_port(offset), hosts * engines)
         planned = tuple(
             Host(i, address, tuple(fabric + i * engines + e for e in range(engines)))
             for i, address in enumerate(addresses)
@@ -150,6 +151,11 @@ def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text)
     draft.replace(path)
+
+
+def _fabric_port(offset: int) -> int:
+    """Where to look for fabric ports; demos with control ports of their own keep out of each other's way."""
+    return _FIRST_FABRIC_PORT if offset == 0 else 1024 + (_FIRST_FABRIC_PORT + offset * 7) % 60000
 
 
 def _first_free(addresses: list[str], first: int, count: int) -> int:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from daos_control.demo.layout import Host, Layout
+from daos_control.demo.layout import FIRST_CONTROL_PORT, Host, Layout
 from daos_control.demo.namespace import unmount_below
 from daos_control.demo.processes import Process, ProcessTable
 
@@ -47,12 +47,12 @@ class Demo:
     def is_running(self) -> bool:
         return bool(self._processes.running())
 
-    def up(self, *, hosts: int, engines: int) -> None:
+    def up(self, *, hosts: int, engines: int, port: int = FIRST_CONTROL_PORT) -> None:
         """Start everything from nothing; what an earlier demo left is ended and removed first."""
         began = time.monotonic()
         self.down()
         self._state.mkdir(parents=True)
-        layout = Layout.plan(self._state, hosts=hosts, engines=engines)
+        layout = Layout.plan(self._state, hosts=hosts, engines=engines, port=port)
         layout.save()
         self._layout = layout
         self._say(f"A system of {hosts} host(s) with {engines} engine(s) each, in {self._state}")

@@ -1,4 +1,4 @@
-"""Faults of block devices and of daos_nvme.conf (codes 300-306, 310, 311, 804).
+"""Faults of block devices and of daos_nvme.conf and of SPDK (codes 300-306, 310, 311, 801-804).
 
 What is wrong with their configuration (307-309, 312-319) is in `serverconfig`.
 """
@@ -111,4 +111,79 @@ def nvme_config_missing(path: str) -> Fault:
         f"{path} is missing, although the engine's storage is formatted and has block devices",
         "The data are still there: do not format. Check that the right file system is mounted, and restore the "
         "file; if block devices were added to the configuration after the format, undo that.",
+    )
+
+
+def driver_missing(driver: str, reason: str) -> Fault:
+    return Fault(
+        "bdev",
+        Code.BDEV_UNKNOWN,
+        f"the kernel's driver {driver}, by which programs use NVMe devices, cannot be loaded: {reason}",
+        f"Install the kernel's modules (as root, 'modprobe {driver}' must work), then run the command again.",
+    )
+
+
+def rebind_failed(device: str, driver: str, reason: str) -> Fault:
+    return Fault(
+        "bdev",
+        Code.BDEV_UNKNOWN,
+        f"{device} could not be bound to the driver {driver or 'none'}: {reason}",
+        "It was given back to the driver it had where that was possible. See the kernel's log ('dmesg').",
+    )
+
+
+def cannot_give(path: str, user: str, reason: str) -> Fault:
+    return Fault(
+        "bdev",
+        Code.BDEV_UNKNOWN,
+        f"{path} cannot be given to {user}: {reason}",
+        "See the kernel's log ('dmesg') for what it says of the device, then run the command again.",
+    )
+
+
+def huge_pages_unavailable(node: int, wanted: int, found: int | None, reason: str = "") -> Fault:
+    """`found` is None where the kernel did not tell."""
+    if found is None:
+        what = f"huge pages cannot be set up on NUMA node {node}: {reason}"
+    else:
+        what = f"NUMA node {node} has room for {found} huge pages, and {wanted} are needed"
+    return Fault(
+        "bdev",
+        Code.BDEV_UNKNOWN,
+        what,
+        "Free memory on that node ('echo 3 > /proc/sys/vm/drop_caches' helps against fragmentation), ask for fewer "
+        "with nr_hugepages or -p, or reserve them at boot with hugepages=N on the kernel's command line.",
+    )
+
+
+# SPDK, 801-803
+
+
+def no_health(device: str, reason: str) -> Fault:
+    return Fault(
+        "spdk",
+        Code.SPDK_CTRLR_NO_HEALTH,
+        f"the NVMe controller {device} gives no health data: {reason}",
+        "The device may be failing: see the kernel's log, and its maker's tools.",
+    )
+
+
+def spdk_no_answer(method: str, reason: str) -> Fault:
+    """SPDK's program gave nothing that can be used: no answer in time, garbage, or its end."""
+    return Fault(
+        "spdk",
+        Code.SPDK_BINDING_RET_NULL,
+        f"SPDK's program did not answer {method}: {reason}",
+        "See the server's log for what it wrote. Check that no other program uses the NVMe devices, then run the "
+        "command again.",
+    )
+
+
+def spdk_failed(method: str, code: int, reason: str) -> Fault:
+    """SPDK answered with an error."""
+    return Fault(
+        "spdk",
+        Code.SPDK_BINDING_FAILED,
+        f"SPDK refused {method}: {reason} (code {code})",
+        "See the server's log for what SPDK's program wrote, and the kernel's log ('dmesg') for the device.",
     )

@@ -22,6 +22,7 @@ from daos_control.server.storage_settings import StorageSettings
 from daos_control.storage import memory
 from daos_control.storage.api import Class, EngineStorageOps, ScmState
 from daos_control.storage.memory import MemorySnapshot
+from daos_control.storage.pmem.operations import PmemScanner
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,14 @@ class StorageHandlers:
         *,
         release: Callable[[], Awaitable[None]] | None = None,
         read_memory: Callable[[], MemorySnapshot] = memory.snapshot,
+        pmem: PmemScanner | None = None,
     ) -> None:
         self._hosts: Final = hosts
         self._ops: Final = ops
         self._settings: Final = settings
         self._release: Final = release
         self._read_memory: Final = read_memory
-        self._scm: Final = ScmScanner(hosts, ops, settings)
+        self._scm: Final = ScmScanner(hosts, ops, settings, pmem)
         self._nvme: Final = NvmeScanner(hosts, settings)
         self._formatting: Final = asyncio.Lock()
 
@@ -73,7 +75,7 @@ class StorageHandlers:
     ) -> storage_pb2.StorageScanResp:
         """What storage there is, and how much of it is in use. Answers within `seconds`, also where an engine that
         is starting does not become ready. Raises ControlError or Fault where it cannot be told."""
-        scm = await asyncio.to_thread(self._scm.scan, request.scm)
+        scm = await self._scm.scan(request.scm)
         nvme = await self._nvme.scan(request.nvme, scm.namespaces, seconds=seconds)
         now = await asyncio.to_thread(self._read_memory)
         return storage_pb2.StorageScanResp(scm=scm, nvme=nvme, sys_mem_info=memory_message(now))

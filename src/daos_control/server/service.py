@@ -42,6 +42,7 @@ from daos_control.server.socket_directory import SocketDirectory
 from daos_control.server.storage_settings import StorageSettings
 from daos_control.storage.helper_client import HelperClient
 from daos_control.storage.manager import StorageManager
+from daos_control.storage.pmem.operations import Pmem
 from daos_control.system.events import RasEvent
 from daos_control.system.ranks import RankSet
 from daos_control.version import DAOS_VERSION
@@ -108,7 +109,11 @@ class Service:
                 )
             )
         self._storage: Final = StorageHandlers(
-            self._harness.instances, self._storage_ops, StorageSettings.of(config), release=self._ms.close
+            self._harness.instances,
+            self._storage_ops,
+            StorageSettings.of(config),
+            release=self._ms.close,
+            pmem=Pmem(self._helper),
         )
         self._events.on_engine_ready(self._on_engine_ready)
         self._events.on_self_terminated(self._on_self_terminated)

@@ -38,9 +38,14 @@ class Signature:
         return what + (f" labelled {self.label!r}" if self.label else "")
 
 
-def probe(path: Path) -> tuple[Signature, ...]:
-    """All signatures on a device or file, in the order found; empty where it is blank. Raises Fault or OSError."""
+def probe(path: Path, *, sector_bytes: int | None = None) -> tuple[Signature, ...]:
+    """All signatures on a device or file, in the order found; empty where it is blank. Raises Fault or OSError.
+
+    `sector_bytes` is for a file that is the image of a device with other sectors than 512 bytes.
+    """
     with _opened(path, os.O_RDONLY) as handle:
+        if sector_bytes is not None:
+            handle.set_sector(sector_bytes)
         return tuple(_walk(handle, wipe=False))
 
 
@@ -63,6 +68,11 @@ class _Probe:
         self.lib.blkid_probe_set_superblocks_flags(self.handle, _SUBLKS)
         self.lib.blkid_probe_enable_partitions(self.handle, 1)
         self.lib.blkid_probe_set_partitions_flags(self.handle, _PARTS_MAGIC)
+
+    def set_sector(self, size: int) -> None:
+        if hasattr(self.lib, "blkid_probe_set_sectorsize"):  # since libblkid 2.30
+            self.lib.blkid_probe_set_sectorsize.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+            self.lib.blkid_probe_set_sectorsize(self.handle, size)
 
     def value(self, name: str) -> str:
         data = ctypes.c_char_p()

@@ -37,8 +37,9 @@ FILES: list[FileDescriptor] = [
     module.DESCRIPTOR
     for module in (
         drpc_pb2, chk_pb2, faults_pb2, check_pb2, common_pb2, ctl_pb2, firmware_pb2, network_pb2, ranks_pb2,
-        server_pb2, smd_pb2, storage_nvme_pb2, storage_pb2, storage_scm_pb2, support_pb2, acl_pb2, mgmt_check_pb2,
-        cont_pb2, mgmt_pb2, pool_pb2, svc_pb2, system_pb2, auth_pb2, check_engine_pb2, event_pb2, shared_ranks_pb2, srv_pb2,
+        server_pb2, smd_pb2, storage_nvme_pb2, storage_pb2, storage_scm_pb2, support_pb2, acl_pb2,
+        mgmt_check_pb2, cont_pb2, mgmt_pb2, pool_pb2, svc_pb2, system_pb2, auth_pb2, check_engine_pb2,
+        event_pb2, shared_ranks_pb2, srv_pb2,
     )
 ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The helper's process: read one request, check who asks, do it, answer, exit."""
 
 import contextlib
+import importlib
 import os
 import pwd
 import signal
@@ -34,6 +35,20 @@ HANDLERS: dict[str, Callable[[Any], Any]] = {
     "BdevFormat": bdev.format_tier,
 }
 
+# Methods whose modules are imported when one of them is asked for: starting is most of what the others take.
+_NVME = "daos_control.storage.nvme.methods"
+_PMEM = "daos_control.storage.pmem.handlers"
+LATE_HANDLERS: dict[str, str] = {
+    "BdevPrepare": _NVME,
+    "BdevScan": _NVME,
+    "NvmeFirmwareQuery": _NVME,
+    "NvmeFirmwareUpdate": _NVME,
+    "ScmScan": _PMEM,
+    "ScmPrepare": _PMEM,
+    "ScmFirmwareQuery": _PMEM,
+    "ScmFirmwareUpdate": _PMEM,
+}
+
 
 def main() -> int:
     """Serve one request on stdin and stdout; 0 where it went well, 1 where the reply carries an error."""
@@ -58,11 +73,17 @@ def _serve() -> bytes:
     if os.geteuid() != 0:
         raise faults.helper_not_privileged(protocol.HELPER_NAME)
     data = sys.stdin.buffer.read(protocol.MESSAGE_BYTES_MAX + 1)
+    _import_handler(protocol.peek_method(data))
     method, request = protocol.decode_request(data)
     # The last resort against a hang: SIGALRM ends this process, and with it the program it runs.
     signal.alarm(METHODS[method].limit_s)
     _check_owner(request)
     return protocol.encode_reply(HANDLERS[method](request))
+
+
+def _import_handler(method: str) -> None:
+    if method in LATE_HANDLERS:
+        HANDLERS.update(importlib.import_module(LATE_HANDLERS[method]).HANDLERS)
 
 
 def caller() -> int:
@@ -99,5 +120,8 @@ def _check_caller() -> None:
 def _check_owner(request: Request) -> None:
     """Whoever is not root gets storage for itself only."""
     uid = caller()
-    if uid != 0 and getattr(request, "owner_uid", uid) != uid:
+    if uid == 0:
+        return
+    user = getattr(request, "target_user", "")
+    if getattr(request, "owner_uid", uid) != uid or (user and pwd.getpwuid(uid).pw_name != user):
         raise faults.helper_refused(protocol.HELPER_NAME, uid)

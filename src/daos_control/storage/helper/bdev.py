@@ -2,6 +2,7 @@
 
 Class file: a file of the configured size, all its space taken. It is made under another name and renamed when
 whole. Class kdev: the engine writes the device itself; here it is only seen to that the device holds nothing else.
+Class nvme is that of `storage.nvme`.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from daos_control.faults import Fault, pbin
+from daos_control.faults import Fault
 from daos_control.faults import bdev as faults
 from daos_control.faults import storage as storage_faults
 from daos_control.storage import devices, signatures
@@ -28,7 +29,9 @@ def format_tier(request: BdevFormat) -> BdevFormatReply:
     formats = {"file": _format_file, "kdev": _format_kernel_device}
     tier = request.properties
     if tier.class_ == "nvme":
-        raise pbin.missing_software("SPDK", "class nvme", "SPDK's daos build, or use class file or kdev,")
+        from daos_control.storage.nvme import methods  # only where it is asked for
+
+        return methods.format_tier(request)
     if tier.class_ not in formats:
         raise faults.unknown_class(tier.class_)
     replies = {}

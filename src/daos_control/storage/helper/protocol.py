@@ -16,7 +16,13 @@ from daos_control.faults import pbin as faults
 HELPER_NAME = "daos_server_helper"
 MESSAGE_BYTES_MAX = 1 << 20
 
-_ACRONYMS = {"uid": "UID", "gid": "GID", "numa": "NUMA", "vmd": "VMD"}
+_ACRONYMS = {
+    **{name: name.upper() for name in ("uid", "gid", "numa", "vmd", "id", "uuid", "pci", "vfio")},
+    "uids": "UIDs",
+    "pmem": "PMem",
+}
+_SPELLED = {"reset_": "Reset_"}  # DAOS's own name, where the rule does not make it
+AS_WRITTEN = "as written"
 
 
 class ProtocolError(Exception):
@@ -146,6 +152,7 @@ class BdevFormat(Request):
     owner_uid: int
     owner_gid: int
     force: bool = False
+    vmd_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +216,16 @@ def encode_request(request: Request) -> bytes:
     return json.dumps({"Method": method_of(request), "Payload": to_json(request)}).encode()
 
 
+def peek_method(data: bytes) -> str:
+    """The name of the method that a message asks for; empty where it has none, and unchecked."""
+    try:
+        envelope = _parse(data)
+    except ProtocolError:
+        return ""
+    name = envelope.get("Method") if isinstance(envelope, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def decode_request(data: bytes) -> tuple[str, Request]:
     """The method and its request; raises ProtocolError."""
     envelope = _object(_parse(data), {"Method", "Payload"})
@@ -248,12 +265,19 @@ def as_fault(error: Exception) -> Fault:
 
 def wire_name(name: str) -> str:
     """`owner_uid` -> `OwnerUID`."""
+    if name in _SPELLED:
+        return _SPELLED[name]
     return "".join(_ACRONYMS.get(part, part.capitalize()) for part in name.strip("_").split("_"))
+
+
+def _field_name(kind: Any, name: str) -> str:
+    """The rule, or, for a class that says so with `wire_names`, the name as it is."""
+    return name if getattr(kind, "wire_names", "") == AS_WRITTEN else wire_name(name)
 
 
 def to_json(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {wire_name(field.name): to_json(getattr(value, field.name)) for field in fields(value)}
+        return {_field_name(value, field.name): to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -286,7 +310,7 @@ def from_json(kind: Any, value: Any, where: str) -> Any:
 
 
 def _from_object(kind: Any, value: Any, where: str) -> Any:
-    known: dict[str, Field[Any]] = {wire_name(field.name): field for field in fields(kind)}
+    known: dict[str, Field[Any]] = {_field_name(kind, field.name): field for field in fields(kind)}
     if not isinstance(value, dict):
         raise ProtocolError(f"{where}: an object is wanted")
     if unknown := value.keys() - known.keys():

@@ -33,6 +33,11 @@ def run(operation: str, steps: Sequence[Step]) -> None:
         _kill_if_asked(operation, step.name, "after")
 
 
+def reached(operation: str, step: str, when: str) -> None:
+    """For an operation that is not a list of `Step`s: say where it is."""
+    _kill_if_asked(operation, step, when)
+
+
 def run_program(command: Sequence[str], *, operation: str = "", step: str = "") -> str:
     """Run a program to its end and return what it wrote on stderr; raises OSError where it fails.
 

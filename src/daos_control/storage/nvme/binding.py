@@ -12,13 +12,7 @@ from daos_control.faults import bdev as faults
 from daos_control.faults import storage as storage_faults
 from daos_control.storage.nvme import address
 from daos_control.storage.nvme.address import PciAddress
-from daos_control.storage.nvme.host import Host, PciDevice
-
-KERNEL_DRIVER = "nvme"
-VMD_DRIVER = "vmd"
-VFIO = "vfio-pci"
-UIO = "uio_pci_generic"
-USER_DRIVERS = frozenset({VFIO, UIO, "igb_uio"})
+from daos_control.storage.nvme.host import KERNEL_DRIVER, UIO, USER_DRIVERS, VFIO, VMD_DRIVER, Host, PciDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ def plan_prepare(host: Host, choice: Choice, *, disable_vfio: bool, target_is_ro
     rebinds = tuple(
         Rebind(device.address, device.driver, driver, group=device.group)
         for device in devices
-        if device.driver != driver
+        if device.driver != driver and not (device.driver in USER_DRIVERS and device.users)
     )
     groups = tuple(sorted({device.group for device in devices if device.group})) if driver == VFIO else ()
     vmd = any(device.vmd for device in devices)
@@ -77,22 +71,29 @@ def plan_prepare(host: Host, choice: Choice, *, disable_vfio: bool, target_is_ro
 
 
 def plan_reset(host: Host, choice: Choice) -> Plan:
-    """Give the chosen devices back to the kernel. Devices that have another driver are left to it."""
+    """Give the chosen devices back to the kernel, also those without a driver. One that a program drives is left to
+    it (unbinding it would wait for that program's end), as are those with another driver."""
     known = {device.address for device in host.devices}
-    missing = [str(a) for a in sorted(choice.allowed) if a.endpoint not in known]
+    missing = [str(a) for a in sorted(choice.allowed - choice.blocked) if a.endpoint not in known]
     if missing:
         raise faults.not_found(missing)
-    rebinds = []
+    rebinds, skipped = [], []
     for device in host.devices:
-        ours = device.driver in USER_DRIVERS or (device.driver == "" and device.override in USER_DRIVERS | {""})
-        wanted = VMD_DRIVER if device.vmd else KERNEL_DRIVER
-        if ours and _chosen(device, choice):
+        if device.driver not in {*USER_DRIVERS, ""} or not _chosen(device, choice, reset=True):
+            continue
+        if not device.users:
+            wanted = VMD_DRIVER if device.vmd else KERNEL_DRIVER
             rebinds.append(Rebind(device.address, device.driver, wanted, reserve=False, group=device.group))
-    return Plan(tuple(rebinds), vmd=any(host_device.vmd for host_device in host.devices if choice.vmd))
+        elif choice.allowed:
+            raise _refusal(device, "; ".join(device.users))
+        else:
+            skipped.append(f"{device.address}: {'; '.join(device.users)}")
+    vmd = choice.vmd and any(device.vmd for device in host.devices)
+    return Plan(tuple(rebinds), tuple(skipped), vmd=vmd)
 
 
 def _select(host: Host, choice: Choice) -> tuple[Sequence[PciDevice], Sequence[str]]:
-    known = {device.address: device for device in host.devices}
+    known = {device.address for device in host.devices}
     missing = [str(a) for a in sorted(choice.allowed - choice.blocked) if a.endpoint not in known]
     if missing:
         raise faults.not_found(missing)
@@ -100,32 +101,29 @@ def _select(host: Host, choice: Choice) -> tuple[Sequence[PciDevice], Sequence[s
     for device in host.devices:
         if not _chosen(device, choice):
             continue
-        if device.driver in USER_DRIVERS:
-            devices.append(device)
-            continue
         reason = _why_not(device)
         if reason is None:
             devices.append(device)
-        elif choice.allowed and not device.vmd:
+        elif choice.allowed:
             raise _refusal(device, reason)
         else:
             skipped.append(f"{device.address}: {reason}")
     return devices, skipped
 
 
-def _chosen(device: PciDevice, choice: Choice) -> bool:
+def _chosen(device: PciDevice, choice: Choice, *, reset: bool = False) -> bool:
     if device.vmd:
         # A VMD that is prepared takes all devices behind it: only where VMD is wanted, and none of them is blocked.
         behind_blocked = any(a.endpoint == device.address for a in choice.blocked)
         named = {a.endpoint for a in choice.allowed}
-        return choice.vmd and not behind_blocked and (not named or device.address in named)
+        return (choice.vmd or reset) and not behind_blocked and (not named or device.address in named)
     return address.chosen(device.address, choice.allowed, choice.blocked)
 
 
 def _why_not(device: PciDevice) -> str | None:
-    if device.users:
+    if device.users and device.driver not in USER_DRIVERS:
         return "; ".join(device.users)
-    if device.driver not in ("", KERNEL_DRIVER, VMD_DRIVER):
+    if device.driver not in {"", KERNEL_DRIVER, VMD_DRIVER, *USER_DRIVERS}:
         return f"it is bound to the driver {device.driver}"
     return None
 

@@ -4,6 +4,7 @@ A snapshot is read once; what is to be done about it is decided on the snapshot 
 """
 
 import errno
+import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,13 @@ from daos_control.storage.nvme.address import PciAddress
 NVME_CLASS = 0x010802
 VMD_CLASS = 0x010400
 INTEL = 0x8086
+KERNEL_DRIVER = "nvme"
+VMD_DRIVER = "vmd"
+VFIO = "vfio-pci"
+UIO = "uio_pci_generic"
+USER_DRIVERS = frozenset({VFIO, UIO, "igb_uio"})
+LOCK_DIRECTORY = Path("/var/tmp")
+LOCK_PREFIX = "spdk_pci_lock_"
 
 _NATIVE_ADDRESS = re.compile(r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")
 # One path of a namespace with several ("nvme0c1n2"): the block device that is used is the head ("nvme0n2").
@@ -90,6 +98,9 @@ def _devices(root: Path) -> Iterator[PciDevice]:
         if not _NATIVE_ADDRESS.match(entry.name) or not (kind == NVME_CLASS or is_vmd):
             continue
         disks = tuple(_disks(root, entry, behind=is_vmd))
+        users = [user for disk in disks for user in _users(root, disk, found)]
+        if _target(entry / "driver") in USER_DRIVERS:
+            users += _programs(root / LOCK_DIRECTORY.relative_to("/"), PciAddress.parse(entry.name), vmd=is_vmd)
         yield PciDevice(
             address=PciAddress.parse(entry.name),
             vendor=vendor,
@@ -99,7 +110,7 @@ def _devices(root: Path) -> Iterator[PciDevice]:
             group=_target(entry / "iommu_group"),
             vmd=is_vmd,
             disks=disks,
-            users=tuple(dict.fromkeys(user for disk in disks for user in _users(root, disk, found))),
+            users=tuple(dict.fromkeys(users)),
         )
 
 
@@ -146,6 +157,33 @@ def _users(root: Path, disk: str, found: Sequence[Mount]) -> Iterator[str]:
             yield f"{part} is part of {holder.name}"
     if not named and _claimed(root / "dev" / disk):
         yield f"{disk} is in use by another program, or mounted outside this namespace"
+
+
+def _programs(directory: Path, device: PciAddress, *, vmd: bool) -> Iterator[str]:
+    """The programs that drive a device, or one behind a VMD, with SPDK."""
+    for path in _children(directory):
+        name = path.name.removeprefix(LOCK_PREFIX)
+        behind = vmd and name.startswith(f"{device.bus:02x}{device.device:02x}{device.function:02x}:")
+        if name != path.name and (name == str(device) or behind):
+            holder = lock_holder(path)
+            if holder is not None:
+                yield f"process {holder} drives it with SPDK"
+
+
+def lock_holder(path: Path) -> int | None:
+    """The living program that holds an SPDK lock file (a record lock, which dies with its owner); 0 where it left
+    no number, None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return int.from_bytes(os.read(descriptor, 4), "little")
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def current_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:

@@ -7,17 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daos_control.faults import ControlError
+from daos_control.faults import ControlError, Fault
 from daos_control.storage import mounts
 from daos_control.storage.nvme import address
 from daos_control.storage.nvme.address import PciAddress
-from daos_control.storage.nvme.host import Host
+from daos_control.storage.nvme.host import LOCK_DIRECTORY, LOCK_PREFIX, Host, lock_holder
 
 PAGES_FOR_SCAN = 128
 PAGES_DEFAULT = 1024
 PAGES_MAX = 2**31 - 1
-LOCK_DIRECTORY = Path("/var/tmp")  # noqa: S108 where SPDK has them
-LOCK_PREFIX = "spdk_pci_lock_"
 
 _MAP_FILE = re.compile(r"^spdk_pid(\d+)map")
 _NODE_PAGES = re.compile(r"^nodes_hp\[(\d+)\]=(\d+)$")
@@ -102,33 +100,16 @@ def clean_lock_files(
         if not all_devices:
             try:
                 found = PciAddress.parse(name.removeprefix(LOCK_PREFIX))
-            except Exception:  # noqa: BLE001, S112 a name that is no address is nobody's device
+            except Fault:  # a name that is no address is nobody's device
                 continue
             if not allowed or not address.chosen(found, allowed, blocked):
                 continue
-        if _locked(path):
+        if lock_holder(path) is not None:
             continue
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
             removed.append(os.fspath(path))
     return removed
-
-
-def _locked(path: Path) -> bool:
-    """Whether a living program holds the lock (a POSIX record lock, which dies with its owner)."""
-    import fcntl
-
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _names(directory: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""Persistent memory: its modules, regions and namespaces; how they are prepared, reset and updated."""
