@@ -39,7 +39,7 @@ async def _storm(count: int, *, at_once: bool) -> tuple[float, int]:
         writer = Writer(store, _Clock(), await store.load())
         serving = asyncio.create_task(writer.run())
         now = datetime.now(UTC)
-        await writer.submit(lambda db, _: decide_fabric_providers(db, ("ofi+tcp",), now, "bench"))
+        await writer.submit(lambda db, _: decide_fabric_providers(db, ("ofi+tcp",), now, hostname="bench"))
         before, began = writer.commits, time.perf_counter()
 
         async def join(index: int) -> None:

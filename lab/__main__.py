@@ -1,6 +1,7 @@
 """`./dev lab`: boot the machine and run the tests inside."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ STATE = Path(".state/lab")
 def main() -> int:
     """The exit code: pytest's, or 3 where the machine came to no result."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended in order, as by Ctrl-C
     try:
         qemu.find()
         started = time.monotonic()
@@ -42,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shell", action="store_true", help="give a shell in the machine instead of running tests")
     parser.add_argument("--keep", action="store_true", help="keep the run's disks and logs, and say where")
     parser.add_argument(
-        "--limit", type=float, default=600.0, metavar="SECONDS", help="end the machine after this time"
+        "--limit", type=float, default=1200.0, metavar="SECONDS", help="end the machine after this time"
     )
     parser.add_argument(
         "--accel", choices=("tcg", "kvm"), default="tcg", help="software emulation, or the host's virtualization"

@@ -110,9 +110,10 @@ def _make_system(work: Path, wanted: tuple[Package, ...], target: Path) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
     _write_configuration(root)
     _link_busybox(root)
+    modules = ModuleTree(kernel)
     target.mkdir()
     _make_file_system(root, target / "system.img", spare=128 * MIB)
-    (target / "initial").write_bytes(_first_files(root, ModuleTree(kernel)))
+    (target / "initial").write_bytes(_first_files(root, modules))
     found = sorted((kernel / "boot").glob("vmlinuz-*"))
     if len(found) != 1:
         raise LabError(f"expected one kernel in the kernel package, found {len(found)}")

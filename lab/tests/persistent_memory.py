@@ -4,9 +4,11 @@ preparation and reset stand. A product's call can take the place of `create` and
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.hardware import NODES
 from lab.tests.commands import read, run, run_json, wait_until
 
 BUS = Path("/sys/bus/nd/devices")
+_DRIVER = Path("/sys/bus/acpi/drivers/nfit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,18 @@ def create(node: int, mode: str = "fsdax", size_mib: int | None = None, *, blank
 def destroy(namespace: Namespace) -> None:
     run("ndctl", "destroy-namespace", "--force", namespace.name)
     wait_until(lambda: not namespace.block_device.exists(), f"the end of {namespace.block_device}")
+
+
+def forget_labels() -> None:
+    """As modules come from the factory: blank label areas, and all of each region in a namespace of mode raw."""
+    run("ndctl", "disable-region", "all")
+    run("ndctl", "disable-dimm", "all")
+    run("ndctl", "zero-labels", "all")
+    # That a module has labels, the kernel remembers for as long as the driver has it.
+    (device,) = _DRIVER.glob("ACPI0012:*")
+    (_DRIVER / "unbind").write_text(device.name)
+    (_DRIVER / "bind").write_text(device.name)
+    wait_until(lambda: len(list(Path("/dev").glob("pmem*"))) == len(NODES), "the raw namespaces")
 
 
 def reset() -> None:

@@ -30,11 +30,11 @@ def up() -> Iterator[dict[str, NetworkCard]]:
         run("ip", "link", "set", name, "down")
 
 
-def test_each_card_is_found_on_its_node_with_every_tcp_provider(up: dict[str, NetworkCard]) -> None:
+def test_each_card_is_found_on_its_node_with_the_tcp_provider(up: dict[str, NetworkCard]) -> None:
     found = scan.scan()
     for name, card in up.items():
         mine = [interface for interface in found if interface.device == name]
-        assert {interface.provider for interface in mine} == set(scan.TCP_PROVIDERS)
+        assert "ofi+tcp" in {interface.provider for interface in mine}
         assert {interface.numa_node for interface in mine} == {card.node}
         assert {interface.net_dev_class for interface in mine} == {interfaces.ETHERNET}
 

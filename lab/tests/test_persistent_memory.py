@@ -9,10 +9,12 @@ import pytest
 from daos_control.faults import Code, Fault
 from daos_control.storage import devices, mounts, namespaces, signatures
 from daos_control.storage.api import Class, EngineStorage, ScmState, ScmTier
+from daos_control.storage.helper import scm
+from daos_control.storage.helper.steps import KILL_AT
 from daos_control.storage.manager import StorageManager
 from lab.hardware import NODES
 from lab.tests import dax, persistent_memory
-from lab.tests.commands import read, run
+from lab.tests.commands import read, run, run_json
 
 pytestmark = pytest.mark.usefixtures("blank_pmem")
 
@@ -33,6 +35,17 @@ def test_a_namespace_takes_all_of_a_region_and_its_block_device_has_dax() -> Non
     assert read(Path("/sys/class/block") / made.block_device.name / "queue/dax") == "1"
     assert devices.inspect(made.block_device).dax
     assert devices.inspect(made.block_device).signatures == ()
+
+
+def test_modules_without_labels_have_a_raw_namespace_and_nothing_free() -> None:
+    persistent_memory.forget_labels()
+    regions = run_json("ndctl", "list", "--regions")
+    assert [region["available_size"] for region in regions] == [0, 0]  # sysfs says that all of it is free
+    found = namespaces.scan(())
+    assert sorted(namespace.numa_node for namespace in found) == list(NODES)
+    for namespace in found:
+        assert read(persistent_memory.BUS / namespace.device / "mode") == "raw"
+        assert read(Path("/sys/class/block") / namespace.block_device / "queue/dax") == "0"
 
 
 def test_the_scan_tells_the_namespaces_of_both_nodes() -> None:
@@ -134,6 +147,25 @@ async def test_a_reset_of_namespaces_erases_no_data_and_what_comes_back_is_not_f
     assert await manager.scm_state(again) is ScmState.MOUNTABLE
     await manager.mount_scm(again)
     assert (again.scm.mount / "superblock").read_text() == "stays"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("place", ["journal:after", "mkfs:during", "mkfs:after", "mount:after"])
+async def test_a_format_killed_on_persistent_memory_is_known_as_incomplete_and_resumed_with_dax(
+    area: Path, manager: StorageManager, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    storage = dcpm(area / "daos0", persistent_memory.create(0).block_device)
+    with monkeypatch.context() as patch:
+        patch.setenv(KILL_AT, f"{scm.FORMAT}:{place}")
+        with pytest.raises(Fault, match="killed by signal 9"):
+            await manager.format_scm(storage, force=False)
+
+    assert await manager.scm_state(storage) is ScmState.INCOMPLETE
+    await manager.format_scm(storage, force=False)
+
+    assert await manager.scm_state(storage) is ScmState.MOUNTED
+    (storage.scm.mount / "file").write_bytes(bytes(4096))
+    assert dax.attribute(storage.scm.mount / "file")
 
 
 @pytest.mark.asyncio

@@ -60,6 +60,12 @@ class DirectoryStorage:
         self.calls.append("unmount_scm")
         self.state[storage.index] = ScmState.MOUNTABLE
 
+    async def clean_up(self, storage: EngineStorage) -> None:
+        self.calls.append("clean_up")
+
+    def check_memory(self, storage: EngineStorage) -> None:
+        self.calls.append("check_memory")
+
     def scm_usage(self, storage: EngineStorage) -> ScmUsage | None:
         mounted = self.state.get(storage.index) is ScmState.MOUNTED
         return ScmUsage(1 << 30, 1 << 29) if mounted and storage.scm.mount.exists() else None

@@ -116,9 +116,9 @@ def test_a_file_that_is_not_there_is_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "Please specify one command of: config, network, start or version"),
-        (("fly",), "Unknown command `fly'. Please specify one command of: config, network, start or version"),
-        (("config",), "You must use the check command"),
+        ((), "Please specify one command of: config, dump-topology, network, "),
+        (("fly",), "Unknown command `fly'. Please specify one command of: config, dump-topology, network, "),
+        (("config",), "Please specify one command of: check or generate"),
         (("version", "now"), "unexpected commandline arguments: [now]"),
         (("start", "--fly"), "No such option"),
         (("start", "-p", "65536"), "65536 is not in the range"),

@@ -9,7 +9,7 @@ import pytest
 
 from daos_control.client.connection import Client, ctl, mgmt
 from daos_control.faults import Fault
-from daos_control.proto.ctl import firmware_pb2, ranks_pb2, storage_pb2
+from daos_control.proto.ctl import ranks_pb2, storage_pb2, support_pb2
 from daos_control.proto.mgmt import system_pb2
 from fakes.fake_server_process import ServerProcess, server
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.root]
 FORMAT = ctl("StorageFormat", storage_pb2.StorageFormatReq, storage_pb2.StorageFormatResp)
 STOP = ctl("StopRanks", ranks_pb2.RanksReq, ranks_pb2.RanksResp)
 START = ctl("StartRanks", ranks_pb2.RanksReq, ranks_pb2.RanksResp)
-FIRMWARE = ctl("FirmwareQuery", firmware_pb2.FirmwareQueryReq, firmware_pb2.FirmwareQueryResp)
+COLLECT = ctl("CollectLog", support_pb2.CollectLogReq, support_pb2.CollectLogResp)
 QUERY = mgmt("SystemQuery", system_pb2.SystemQueryReq, system_pb2.SystemQueryResp)
 
 
@@ -54,8 +54,8 @@ async def test_from_start_over_format_to_joined_and_again_after_a_restart(tmp_pa
             assert [mount.state.error for mount in reply.mrets] == ["", ""]
             await joined(made, 2)
             assert await states(client, made.address) == {0: "joined", 1: "joined"}
-            with pytest.raises(Fault, match="FirmwareQuery"):
-                await client.call(made.address, FIRMWARE, firmware_pb2.FirmwareQueryReq(), timeout=30)
+            with pytest.raises(Fault, match="CollectLog"):
+                await client.call(made.address, COLLECT, support_pb2.CollectLogReq(), timeout=30)
         assert await made.stop() == 0
         assert engine_pids(made) == set()
         assert [p.name for p in made.sockets.glob("*.sock")] == []

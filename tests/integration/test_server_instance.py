@@ -78,7 +78,7 @@ async def test_a_joined_engine_comes_back_by_itself_as_who_it_was(tmp_path: Path
     async with site(tmp_path, "", joined=True) as made:
         made.storage.state[0] = ScmState.MOUNTABLE
         await made.until(is_ready)
-        assert made.storage.calls[-2:] == ["scm_state", "mount_scm"]
+        assert made.storage.calls[-3:] == ["scm_state", "mount_scm", "clean_up"]
         assert made.watcher.formats == []
         request = made.joiner.requests[0]
         assert (request.uuid, request.rank) == (earlier_identity(0).uuid, 5)

@@ -4,19 +4,26 @@ Only what parsing needs is imported here; a command imports the rest when it run
 the command line are answered at once.
 """
 
-import json
-import os
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from daos_control.faults import ControlError, DaosError, Fault, NotLeaderError, NotReplicaError, Status
+from daos_control.cli.generate_options import generate_options
+from daos_control.cli.server_output import print_error as _print_error
+from daos_control.cli.server_output import print_json as _print_json
+from daos_control.cli.server_parsing import Group as _Group
+from daos_control.cli.server_parsing import TextCommand as _StartCommand
+from daos_control.cli.server_parsing import flag as _flag
+from daos_control.cli.server_parsing import global_options as _global_options
+from daos_control.cli.server_parsing import need_command as _need_command
+from daos_control.faults import ControlError, DaosError, Fault, NotLeaderError, NotReplicaError
 from daos_control.version import DAOS_VERSION, PRODUCT_VERSION
 
 if TYPE_CHECKING:
+    from daos_control.cli.daos_server_nvme import Site
     from daos_control.cli.daos_server_scm import Host
     from daos_control.config.models import ServerConfig
     from daos_control.config.options import Overrides
@@ -25,99 +32,6 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., None])
 
 NAME = "DAOS Control Server"
-_TRUE_WORDS = ("1", "t", "T", "true", "TRUE", "True")
-_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "socks_proxy", "no_proxy")
-_GLOBAL_FLAGS = (
-    (("--allow-proxy",), "Allow proxy configuration through the environment."),
-    (("-b", "--debug"), "Log what the server does in detail."),
-    (("-j", "--json"), "Print the result as JSON."),
-    (("-J", "--json-logging"), "Log in JSON."),
-    (("--syslog",), "Log to syslog."),
-)
-
-
-def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[_meta_key(param.name or "")] = True
-
-
-def _meta_key(name: str) -> str:
-    return f"{__name__}.{name}"
-
-
-def _flag(name: str) -> bool:
-    return bool(click.get_current_context().meta.get(_meta_key(name), False))
-
-
-def _global_options(*, hidden: bool) -> list[click.Parameter]:
-    """The flags of `daos_server` itself; every command takes them, too, as DAOS's does."""
-    return [
-        click.Option(names, is_flag=True, help=doc, hidden=hidden, expose_value=False, callback=_remember)
-        for names, doc in _GLOBAL_FLAGS
-    ]
-
-
-class _Command(click.Command):
-    """A command without positional arguments."""
-
-    json_supported = True
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params += _global_options(hidden=True)
-        self.allow_extra_args = True
-
-    def invoke(self, ctx: click.Context) -> Any:
-        if ctx.args:
-            raise ControlError(f"unexpected commandline arguments: [{' '.join(ctx.args)}]")
-        if not self.json_supported and ctx.meta.get(_meta_key("json")):
-            raise ControlError("this command does not support JSON output")
-        if not ctx.meta.get(_meta_key("allow_proxy")):
-            scrub_proxies(os.environ)
-        return super().invoke(ctx)
-
-
-class _StartCommand(_Command):
-    json_supported = False
-
-
-class _Group(click.Group):
-    """Commands, some of which have a second name; a mistake in the name lists all of them."""
-
-    command_class = _Command
-    second_names: dict[str, str] = {"cfg": "config"}  # noqa: RUF012
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return super().get_command(ctx, self.second_names.get(name, name))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            raise ControlError(f"Unknown command `{args[0]}'. {self.choices(ctx)}")
-        return super().resolve_command(ctx, args)
-
-    def choices(self, ctx: click.Context) -> str:
-        """What to say where no command, or an unknown one, is given."""
-        names = self.list_commands(ctx)
-        if len(names) == 1:
-            return f"You must use the {names[0]} command"
-        return f"Please specify one command of: {', '.join(names[:-1])} or {names[-1]}"
-
-
-def scrub_proxies(environment: MutableMapping[str, str]) -> None:
-    """Take proxy settings out of the environment, which gRPC would follow; DAOS_DISABLE_PROXY_SCRUB keeps them."""
-    if environment.get("DAOS_DISABLE_PROXY_SCRUB") in _TRUE_WORDS:
-        return
-    for name in _PROXY_VARIABLES:
-        environment.pop(name, None)
-        environment.pop(name.upper(), None)
-
-
-def _need_command() -> None:
-    ctx = click.get_current_context()
-    if ctx.invoked_subcommand is None and isinstance(ctx.command, _Group):
-        raise ControlError(ctx.command.choices(ctx))
 
 
 @click.group(
@@ -135,6 +49,7 @@ _CONFIG_OPTION = click.option(
     "-o", "--config", "config_file", metavar="FILE", help="Server configuration file to read."
 )
 _IGNORE_OPTION = click.option("--ignore-config", is_flag=True, help="Use no configuration file.")
+_HELPER_LOG = click.option("-l", "--helper-log-file", metavar="FILE", help="Log what the privileged helper does.")
 _UINT16 = click.IntRange(0, 0xFFFF)
 
 
@@ -252,6 +167,17 @@ def check(config_file: str | None) -> None:
         click.echo(f"  notice: {notice}")
 
 
+@config.command(cls=_StartCommand)
+@generate_options
+@click.option("-l", "--helper-log-file", metavar="FILE", help="Accepted: the privileged helper is not needed.")
+@click.option("--skip-prep", is_flag=True, help="Accepted: devices are found without preparing them.")
+def generate(*, helper_log_file: str | None, skip_prep: bool, **given: Any) -> None:  # noqa: ARG001
+    """Make a configuration for the hardware of this host (also: gen)."""
+    from daos_control.cli import daos_server_config
+
+    daos_server_config.run(**given)
+
+
 def _problems_json(error: "ConfigError") -> list[dict[str, object]]:
     return [
         {
@@ -281,13 +207,8 @@ def scan(*, config_file: str | None, ignore_config: bool, provider: str | None) 
     """List the network interfaces that a fabric provider can use."""
     from daos_control.cli import daos_server_network as fabric
 
-    wanted = provider or ""
-    path = None if ignore_config else _optional_config_path(config_file)
-    if path is not None:
-        loaded = _load(path)
-        if not _flag("json"):
-            click.echo(f"DAOS Server config loaded from {path}")
-        wanted = wanted or loaded.provider
+    loaded = _config_if_any(config_file, ignore_config)
+    wanted = provider or (loaded.provider if loaded else "")
     found = fabric.scan("" if wanted.lower() == "all" else wanted)
     if _flag("json"):
         _print_json(fabric.as_json(found))
@@ -306,7 +227,7 @@ def _scm_options(command: _F) -> _F:
     options = (
         _CONFIG_OPTION,
         _IGNORE_OPTION,
-        click.option("-l", "--helper-log-file", metavar="FILE", help="Log what the privileged helper does."),
+        _HELPER_LOG,
         click.option("--socket", type=click.IntRange(min=0), help="Only the memory of this socket; default: all."),
     )
     for option in options:
@@ -366,13 +287,95 @@ def _scm_host(
 ) -> "Host":
     from daos_control.cli.daos_server_scm import Host
 
-    loaded = None
-    path = None if ignore_config else _optional_config_path(config_file)
-    if path is not None:
-        loaded = _load(path)
-        if not _flag("json"):
-            click.echo(f"DAOS Server config loaded from {path}")
-    return Host(loaded, socket, _flag("json"), helper_log_file)
+    return Host(_config_if_any(config_file, ignore_config), socket, _flag("json"), helper_log_file)
+
+
+@daos_server.command("dump-topology")
+@click.option("-o", "--output", metavar="FILE", default="stdout", help="Where to write it; with -j it is printed.")
+def dump_topology(*, output: str) -> None:
+    """Show NUMA nodes, their cores and PCI buses, and the devices on them."""
+    from daos_control.cli import daos_server_topology as hardware
+
+    if _flag("json"):
+        _print_json(hardware.as_json(hardware.look()))
+    else:
+        hardware.write(output)
+
+
+@daos_server.group(cls=_Group, invoke_without_command=True)
+def nvme() -> None:
+    """Look at the NVMe devices of this host, prepare them for DAOS, or give them back."""
+    _need_command()
+
+
+def _nvme_options(command: _F) -> _F:
+    """What all commands of the group take."""
+    for option in (_CONFIG_OPTION, _IGNORE_OPTION, _HELPER_LOG):
+        command = option(command)
+    return command
+
+
+def _nvme_choice(command: _F) -> _F:
+    """Which devices are meant, and for whom."""
+    options = (
+        click.argument("pci_allow_list", required=False, default=""),
+        click.option("--pci-block-list", metavar="LIST", default="", help="Devices to leave alone, with commas."),
+        click.option("-u", "--target-user", metavar="USER", default="", help="Who is to use the devices."),
+        click.option("--disable-vfio", is_flag=True, help="Use the UIO driver, which needs root."),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+@nvme.command("scan")
+@_nvme_options
+@click.option("--disable-vmd", is_flag=True, help="Do not look behind volume management devices.")
+@click.option("--skip-prep", is_flag=True, help="Look only at devices that are prepared already.")
+def nvme_scan(*, disable_vmd: bool, skip_prep: bool, **given: Any) -> None:
+    """List NVMe devices, which are prepared for it and given back afterwards."""
+    from daos_control.cli import daos_server_nvme as devices
+
+    found = devices.scan(_nvme_site(**given), disable_vmd=disable_vmd, skip_prep=skip_prep)
+    if _flag("json"):
+        _print_json(devices.as_json(found))
+    else:
+        click.echo(devices.as_text(found), nl=False)
+
+
+@nvme.command("prepare")
+@_nvme_options
+@_nvme_choice
+@click.option(
+    "-p", "--hugepages", type=click.IntRange(0, 2**31 - 1), default=0, help="Huge pages; at least 128 are made."
+)
+def nvme_prepare(*, hugepages: int, **given: Any) -> None:
+    """Bind NVMe devices for use by DAOS: those of PCI_ALLOW_LIST (with commas), by default all."""
+    from daos_control.cli import daos_server_nvme as devices
+
+    choice = devices.Wanted(*(given.pop(name) for name in devices.CHOICE))
+    devices.prepare(_nvme_site(**given), choice, pages=hugepages)
+    if _flag("json"):
+        _print_json(None)
+
+
+@nvme.command("reset")
+@_nvme_options
+@_nvme_choice
+def nvme_reset(**given: Any) -> None:
+    """Give NVMe devices back to the kernel: those of PCI_ALLOW_LIST (with commas), by default all."""
+    from daos_control.cli import daos_server_nvme as devices
+
+    choice = devices.Wanted(*(given.pop(name) for name in devices.CHOICE))
+    devices.reset(_nvme_site(**given), choice)
+    if _flag("json"):
+        _print_json(None)
+
+
+def _nvme_site(*, config_file: str | None, ignore_config: bool, helper_log_file: str | None) -> "Site":
+    from daos_control.cli.daos_server_nvme import Site
+
+    return Site(_config_if_any(config_file, ignore_config), _flag("json"), helper_log_file)
 
 
 @daos_server.command()
@@ -388,6 +391,17 @@ def version() -> None:
         _print_json(info)
     else:
         click.echo(f"{NAME} version {DAOS_VERSION}")
+
+
+def _config_if_any(config_file: str | None, ignore_config: bool) -> "ServerConfig | None":
+    """The configuration, for commands that can do without one."""
+    path = None if ignore_config else _optional_config_path(config_file)
+    if path is None:
+        return None
+    loaded = _load(path)
+    if not _flag("json"):
+        click.echo(f"DAOS Server config loaded from {path}")
+    return loaded
 
 
 def _optional_config_path(given: str | None) -> Path | None:
@@ -415,34 +429,6 @@ def _load(path: Path, overrides: "Overrides | None" = None) -> "ServerConfig":
 
 class _AlreadyPrinted(Exception):
     """The error was told as part of the result."""
-
-
-def _print_json(response: object, error: Exception | None = None) -> None:
-    """The envelope that all of DAOS's commands print."""
-    status = 0
-    if error is not None:
-        status = error.status if isinstance(error, DaosError) else Status.MISC
-    text = None if error is None else _describe(error)
-    envelope = {"response": response, "error": text, "status": int(status)}
-    click.echo(escape_html(json.dumps(envelope, indent=2, ensure_ascii=False)))
-
-
-def escape_html(text: str) -> str:
-    """JSON text with `<`, `>` and `&` written as DAOS's encoder does."""
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _describe(error: Exception) -> str:
-    from daos_control.config.problems import ConfigError
-
-    return error.description if isinstance(error, ConfigError) else str(error)
-
-
-def _print_error(error: Exception) -> None:
-    click.echo(f"ERROR: daos_server: {_describe(error)}", err=True)
-    if isinstance(error, Fault) and error.resolution:
-        place = f"{error.domain}: code = {error.code}"
-        click.echo(f'ERROR: daos_server: {place} resolution = "{error.resolution}"', err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -17,6 +17,7 @@ import click
 from daos_control.faults import ControlError
 from daos_control.faults import storage as faults
 from daos_control.network.interfaces import interfaces
+from daos_control.server.helper import helper_client
 from daos_control.storage.helper_client import HelperClient
 from daos_control.storage.pmem.messages import ScmPrepareReply, ScmScanReply
 from daos_control.storage.pmem.model import Module, Namespace, State
@@ -76,8 +77,7 @@ class Host:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.DEBUG)
-        binary = self.config.daos_control.helper_binary if self.config else None
-        return asyncio.run(_with_helper(HelperClient(binary), work))
+        return asyncio.run(_with_helper(helper_client(self.config), work))
 
 
 async def _with_helper(helper: HelperClient, work: Callable[[Pmem], Coroutine[Any, Any, T]]) -> T:

@@ -1,10 +1,13 @@
 """What `daos_server dump-topology` prints, in the layout of DAOS's."""
 
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daos_control.faults import ControlError
 from daos_control.system import sizes
 from daos_control.system.ranks import RankSet
 
@@ -15,6 +18,25 @@ if TYPE_CHECKING:
 _GIGA = 1e9
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _NETWORK = 1
+
+
+def look() -> "Topology":
+    """The topology of this host."""
+    from daos_control.network.topology import topology
+
+    return topology()
+
+
+def write(output: str) -> None:
+    """Write the topology of this host into a file, or to the standard output for "stdout"."""
+    text = as_text(look())
+    if output == "stdout":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ControlError(f'failed to create "{output}": {error.strerror or error}') from error
 
 
 def as_text(topology: "Topology") -> str:

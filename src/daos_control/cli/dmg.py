@@ -22,6 +22,7 @@ root = Group(
     help="Administer the servers, storage, pools and settings of a DAOS system.",
     modules={
         "cert": ("daos_control.cli.dmg_cert", "Make certificates for the components of a system"),
+        "config": ("daos_control.cli.dmg_config", "Configuration of the servers"),
         "network": ("daos_control.cli.dmg_network", "Fabric interfaces of the servers"),
         "pool": ("daos_control.cli.dmg_pool", "Pools of the system"),
         "server": ("daos_control.cli.dmg_server", "Settings of running servers"),
@@ -30,7 +31,7 @@ root = Group(
         "system": ("daos_control.cli.dmg_system", "The system as a whole, and its ranks"),
         "version": ("daos_control.cli.dmg_version", "Print the version of dmg"),
     },
-    aliases={"net": "network", "srv": "server", "sto": "storage", "sys": "system"},
+    aliases={"cfg": "config", "net": "network", "srv": "server", "sto": "storage", "sys": "system"},
 )
 
 

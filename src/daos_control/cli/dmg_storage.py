@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daos_control.cli import print_storage, print_usage, session
+from daos_control.cli import dmg_storage_nvme, print_storage, print_usage, session
 from daos_control.cli.parsing import Command, CommandLineError, Converted, Group
 from daos_control.cli.print_hosts import host_errors, hosts_json
 from daos_control.cli.sizing import memory_ratio
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 command = Group("storage", help="Storage devices of the servers.")
 query = Group("query", help="What is on the storage devices.")
 command.add_command(query)
+dmg_storage_nvme.add_to(command)
 
 
 @command.command("scan", cls=Command)

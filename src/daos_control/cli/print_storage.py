@@ -45,7 +45,7 @@ def devices(groups: Groups) -> str:
         page_kib = found.mem_info.hugepage_size_kb if found.mem_info else 0
         scm = scm_namespaces(found.scm_namespaces) if found.scm_namespaces else scm_modules(found.scm_modules)
         text += f"{ruled(shown_hosts(group.hosts))}HugePage Size: {page_kib} KB\n\n{scm}\n"
-        text += f"{_controllers(found.nvme_devices)}\n"
+        text += f"{nvme_controllers(found.nvme_devices)}\n"
     return text
 
 
@@ -123,7 +123,8 @@ def scm_namespaces(namespaces: Iterable[ScmNamespace]) -> str:
     return table(["SCM Namespace", "Socket", "Capacity"], rows)
 
 
-def _controllers(controllers: Iterable[NvmeController]) -> str:
+def nvme_controllers(controllers: Iterable[NvmeController]) -> str:
+    """A table of NVMe devices."""
     rows = [
         {
             "NVMe PCI": c.pci_addr,

@@ -358,6 +358,14 @@ class SystemMemoryInfo(MemoryInfo):
 
 
 @dataclass(frozen=True, slots=True)
+class SmdInfo:
+    """What engines said of the devices that they use."""
+
+    devices: tuple[SmdDevice, ...] = ()
+    pools: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HostStorage:
     """All that a host said of its storage."""
 
@@ -365,7 +373,7 @@ class HostStorage:
     scm_modules: tuple[ScmModule, ...] = ()
     scm_namespaces: tuple[ScmNamespace, ...] = ()
     scm_mount_points: tuple[ScmMountPoint, ...] = ()
-    smd_info: None = None
+    smd_info: SmdInfo | None = None
     reboot_required: bool = False
     mem_info: SystemMemoryInfo | None = None
 

@@ -51,6 +51,11 @@ def _check_global(config: ServerConfig) -> Iterator[Finding]:
         yield Finding.of(faults.metadata_device_without_path(), where, ("control_metadata", "path"))
     if config.system_ram_reserved <= 0:
         yield Finding.of(faults.no_reserved_memory(config.system_ram_reserved), ("system_ram_reserved",))
+    ours = config.daos_control
+    if ours.helper_socket is not None and ours.helper_binary is not None:
+        where = ("daos_control", "helper_socket")
+        what = "helper_socket and helper_binary are both set"
+        yield Finding(where, what, "keep one of them", involves=(("daos_control", "helper_binary"),))
     if config.enable_hotplug is not None and "disable_hotplug" in config.model_fields_set:
         yield Finding.of(faults.hotplug_set_twice(), ("enable_hotplug",))
 

@@ -165,6 +165,37 @@ key that the class of its tier makes no use of is told of in a notice.
 """
 
 
+_GENERATING = """\
+## Generating a configuration
+
+`daos_server config generate` prints a `daos_server.yml` for the hardware of the host it runs on, without a running
+server. `dmg config generate` asks running servers (started without engines, for instance) and prints one for all of
+them: hosts that differ are named with what they lack or have more. The text is that of DAOS's own generator; the same
+hardware always gives the same text, and `daos_server config check` accepts it.
+
+| Option | Meaning |
+|---|---|
+| `-r`, `--ms-replicas HOSTS` | Hosts of the management service, an odd number; all without a port, or with the same. Default `localhost`. `-a` is a deprecated name. |
+| `-e`, `--num-engines N` | Number of engines; default: one for each NUMA node. |
+| `-c`, `--net-class CLASS` | `infiniband` (default) or `ethernet`. |
+| `-p`, `--net-provider NAME` | Fabric provider; default: the one with the best priorities. |
+| `-s`, `--scm-only` | Do without NVMe SSDs. |
+| `-t`, `--use-tmpfs-scm` | RAM in place of persistent memory. |
+| `-m`, `--control-metadata-path DIR` | With `-t`: metadata on SSDs; the control plane's own in this directory, which must last. |
+| `-f`, `--fabric-ports PORTS` | Ports of the engines, in order; default 31416, 32416, ... |
+| `-l HOSTS` | `dmg`: the hosts to ask. |
+| `--skip-prep`, `-l FILE` | `daos_server`: accepted; devices are found without preparing them or asking the privileged helper. |
+
+| What | How it is chosen |
+|---|---|
+| NUMA nodes | Those with SCM, an SSD and an interface of class and provider; of these the set with the lowest sum of interface priorities, then with most SSDs on its poorest node, then with the lowest numbers. |
+| SSDs | As many for each engine as the poorest node has; those with mounts, holders or swap on them are left out. Behind VMDs the numbers must be equal (fault 511). |
+| Metadata on SSDs | One SSD: all roles. 2 to 5: one for `wal`, the rest for `meta` and `data`. 6 and more: two for `wal`. |
+| Targets | Of the cores of a node two are the system's; each SSD gets `cores * 0.8 / SSDs` targets (rounded down), and there is a helper for each four. With fewer cores than that: a target for each SSD or core, no helpers. Without SSDs: 16 or as many as there are cores. |
+| Ports | 1000 apart, closer where there is no room. Ports that were given are refused where those of two engines on one interface, or of an engine and the control plane, would overlap. |
+"""  # noqa: E501 rows of tables
+
+
 def page() -> str:
     """The whole page."""
     fabric = set(Fabric.model_fields)
@@ -173,7 +204,7 @@ def page() -> str:
     lines += [*_table(row for row in _engine_rows() if row.name not in fabric), "", _ENGINE_RULES]
     lines += ["### Keys of a storage tier", "", *_table(_tier_rows()), "", _TIER_RULES]
     lines += ["### Keys of our own: daos_control", "", *_table(rows(Extensions, "daos_control.")), ""]
-    lines += ["## daos_control.yml", "", *_table(_control_rows())]
+    lines += ["## daos_control.yml", "", *_table(_control_rows()), "", _GENERATING.rstrip()]
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,6 @@ Pure: the figures are given, and a new configuration is returned.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from daos_control.config.models import EngineConfig, ServerConfig, updated
 from daos_control.config.problems import Finding, Notice
@@ -13,6 +12,8 @@ from daos_control.config.server import require
 from daos_control.config.storage_checks import RAMDISK_GIB_MIN
 from daos_control.faults import ControlError
 from daos_control.faults import serverconfig as faults
+from daos_control.faults import storage as storage_faults
+from daos_control.storage.memory import MemorySnapshot
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 HUGE_BYTES_PER_TARGET = GIB
@@ -21,16 +22,6 @@ RESERVED_BYTES_PER_ENGINE_MIN = GIB
 RAMDISK_BYTES_MIN = RAMDISK_GIB_MIN * GIB
 # Without targets on block devices, as many huge pages as it takes to look for NVMe devices.
 HUGE_PAGES_FOR_SCAN = 128
-_AVAILABLE_PERCENT_MIN = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Figures of /proc/meminfo, in KiB; a page is a huge page of the default size."""
-
-    total_kib: int
-    available_kib: int
-    huge_page_kib: int = 2048
 
 
 def _has_bdevs(engine: EngineConfig) -> bool:
@@ -83,29 +74,40 @@ def huge_page_nodes(config: ServerConfig, engine_nodes: Sequence[int | None]) ->
 
 
 def reserved_bytes(config: ServerConfig, huge_page_kib: int) -> int:
-    """Memory that no RAM disk may take: huge pages, the system's share, and each engine's own.
-
-    The targets of engine 0 stand for those of all.
-    """
-    targets = config.engines[0].targets if config.engines else 0
-    per_engine = max(targets * RESERVED_BYTES_PER_TARGET, RESERVED_BYTES_PER_ENGINE_MIN)
+    """Memory that no RAM disk may take: huge pages, the system's share, and each engine's own."""
     huge = config.nr_hugepages * huge_page_kib * KIB
-    return huge + config.system_ram_reserved * GIB + len(config.engines) * per_engine
+    return huge + config.system_ram_reserved * GIB + len(config.engines) * _engine_bytes(config)
 
 
-def ramdisk_bytes_max(config: ServerConfig, memory: Memory) -> int:
+def _engine_bytes(config: ServerConfig) -> int:
+    """What each engine takes beside its RAM disk. The targets of engine 0 stand for those of all."""
+    targets = config.engines[0].targets if config.engines else 0
+    return max(targets * RESERVED_BYTES_PER_TARGET, RESERVED_BYTES_PER_ENGINE_MIN)
+
+
+def explain_reserved(config: ServerConfig, huge_page_kib: int) -> str:
+    """What `reserved_bytes` consists of, in words."""
+    huge = config.nr_hugepages * huge_page_kib * KIB
+    return (
+        f"{huge / GIB:.1f} GiB of huge pages, {config.system_ram_reserved} GiB of system_ram_reserved, and"
+        f" {_engine_bytes(config) / GIB:.1f} GiB for each of {len(config.engines)} engines"
+    )
+
+
+def ramdisk_bytes_max(config: ServerConfig, memory: MemorySnapshot) -> int:
     """The largest RAM disk that each engine may have; ControlError where nothing is left for any."""
     total = memory.total_kib * KIB
     reserved = reserved_bytes(config, memory.huge_page_kib)
     if reserved > total:
         raise ControlError(
-            f"insufficient memory: {reserved / GIB:.1f} GiB are reserved for huge pages, system and engines, and"
-            f" the host has {total / GIB:.1f} GiB; reduce system_ram_reserved, nr_hugepages or targets"
+            f"insufficient memory: {reserved / GIB:.1f} GiB are reserved"
+            f" ({explain_reserved(config, memory.huge_page_kib)}), and the host has {total / GIB:.1f} GiB; reduce"
+            " system_ram_reserved, nr_hugepages or targets"
         )
     return (total - reserved) // len(config.engines)
 
 
-def with_ramdisk_sizes(config: ServerConfig, memory: Memory) -> ServerConfig:
+def with_ramdisk_sizes(config: ServerConfig, memory: MemorySnapshot) -> ServerConfig:
     """The configuration with a size for every RAM disk; unchanged where engine 0 has none.
 
     `nr_hugepages` must be final (`with_huge_pages`). Raises Fault 214 where memory cannot hold the smallest RAM
@@ -115,11 +117,14 @@ def with_ramdisk_sizes(config: ServerConfig, memory: Memory) -> ServerConfig:
         return config
     total = memory.total_kib * KIB
     largest = ramdisk_bytes_max(config, memory)
+    parts = explain_reserved(config, memory.huge_page_kib)
     if largest < RAMDISK_BYTES_MIN:
-        need = reserved_bytes(config, memory.huge_page_kib) + RAMDISK_BYTES_MIN * len(config.engines)
-        raise faults.ramdisk_low_memory("total", RAMDISK_BYTES_MIN, need, total)
+        smallest = RAMDISK_BYTES_MIN * len(config.engines)
+        need = reserved_bytes(config, memory.huge_page_kib) + smallest
+        raise storage_faults.ramdisk_low_memory("Total", smallest, need, total, parts=f"with {parts}")
+    why = f"{total / GIB:.1f} GiB, less {parts}, shared by them"
     too_large = [
-        (index, faults.ramdisk_too_large(engine.storage[0].scm_size * GIB, largest, RAMDISK_BYTES_MIN))
+        (index, faults.ramdisk_too_large(engine.storage[0].scm_size * GIB, largest, RAMDISK_BYTES_MIN, why))
         for index, engine in enumerate(config.engines)
         if engine.storage[0].scm_size * GIB > largest
     ]
@@ -135,11 +140,3 @@ def _sized(engine: EngineConfig, size_gib: int) -> EngineConfig:
         return engine
     sized = first.model_copy(update={"scm_size": size_gib})
     return engine.model_copy(update={"storage": [sized, *engine.storage[1:]]})
-
-
-def check_available(size_gib: int, memory: Memory) -> None:
-    """Before RAM disks of `size_gib` together are mounted: Fault 214 where less than 90 % of that is available."""
-    need = size_gib * GIB * _AVAILABLE_PERCENT_MIN // 100
-    have = memory.available_kib * KIB
-    if have < need:
-        raise faults.ramdisk_low_memory("available", size_gib * GIB, need, have)

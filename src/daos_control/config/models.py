@@ -191,6 +191,9 @@ class Extensions(Section):
     )
     engine_binary: f.OptionalPath = f.key(None, "The engine program to run, instead of looking for it.")
     helper_binary: f.OptionalPath = f.key(None, "The daos_server_helper to run, instead of looking for it.")
+    helper_socket: f.OptionalPath = f.key(
+        None, "Socket of daos_server_helper.socket (systemd), by which the helper is reached instead of sudo."
+    )
     control_address: f.OptionalIPv4 = f.key(
         None, "Address to listen on and to be known by, for several servers on one host, as 127.0.0.2."
     )

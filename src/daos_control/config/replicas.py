@@ -26,6 +26,14 @@ def with_ports(config: ServerConfig) -> list[str]:
     return made
 
 
+def port_of(entry: str) -> int | None:
+    """The port that an entry names; None where it names none. Fault 704 or 706 where it is no address."""
+    try:
+        return _split(entry)[1]
+    except _BadEntry as exc:
+        raise exc.fault from None
+
+
 def check_replicas(config: ServerConfig) -> Iterator[Finding]:
     """Entries that are no address, double ones, and, where there are engines, an even number of them."""
     key, entries = configured(config)

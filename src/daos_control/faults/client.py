@@ -1,5 +1,7 @@
 """Faults of the control API: what keeps a client from getting an answer (domain "client", and 903)."""
 
+from collections.abc import Mapping
+
 from daos_control.faults.code import Code
 from daos_control.faults.core import Fault
 
@@ -105,3 +107,14 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
+
+
+def vmd_imbalance(ssds: Mapping[int, int]) -> Fault:
+    """`ssds` has the number of SSDs of each NUMA node."""
+    counts = ", ".join(f"{count} on node {node}" for node, count in sorted(ssds.items()))
+    return Fault(
+        _DOMAIN,
+        Code.CLIENT_CONFIG_VMD_IMBALANCE,
+        f"the numbers of SSDs behind VMDs differ between NUMA nodes: {counts}",
+        "disable VMD in the firmware of the host, or give every NUMA node as many SSDs behind its VMDs",
+    )

@@ -44,6 +44,27 @@ def helper_not_available(helper: str, reason: str) -> Fault:
     )
 
 
+def helper_socket_unusable(path: str, reason: str) -> Fault:
+    """Nobody who could be trusted with a request listens at the configured socket."""
+    return Fault(
+        "pbin",
+        Code.PRIVILEGED_HELPER_NOT_AVAILABLE,
+        f"the privileged helper cannot be reached at {path}: {reason}",
+        "Check that 'systemctl status daos_server_helper.socket' says listening, and that helper_socket in the "
+        "server's configuration file is its path.",
+    )
+
+
+def helper_busy(method: str, resource: str) -> Fault:
+    """Another process of the helper is at work on the same storage."""
+    return Fault(
+        "pbin",
+        Code.PRIVILEGED_HELPER_REQUEST_FAILED,
+        f"{method} has to wait: another request of the privileged helper is at work on {resource}",
+        "It may have been begun before daos_server was restarted. Wait for it to end, then run the command again.",
+    )
+
+
 def helper_refused(helper: str, uid: int) -> Fault:
     """The helper was called by somebody it does not serve."""
     return Fault(

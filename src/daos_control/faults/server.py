@@ -30,8 +30,10 @@ def scm_unmanaged(mount: str) -> Fault:
 def iommu_disabled() -> Fault:
     return _fault(
         Code.SERVER_IOMMU_DISABLED,
-        "NVMe devices are configured, daos_server does not run as root, and the kernel has no IOMMU enabled",
-        "enable the IOMMU in the firmware and on the kernel command line, or run daos_server as root",
+        "NVMe devices are configured and daos_server does not run as root, which takes an IOMMU: /sys/class/iommu"
+        " lists none",
+        "enable the IOMMU (VT-d, AMD-Vi) in the firmware and on the kernel command line (intel_iommu=on or"
+        " amd_iommu=on), reboot, or run daos_server as root",
     )
 
 
@@ -202,9 +204,11 @@ def rank_admin_excluded(ranks: str, count: int) -> Fault:
     )
 
 
-def transparent_hugepages_enabled() -> Fault:
+def transparent_hugepages_enabled(found: str) -> Fault:
+    """`found` is the kernel's setting."""
     return _fault(
         Code.SERVER_TRANSPARENT_HUGEPAGE_ENABLED,
-        "transparent huge pages are enabled on this host, and DAOS engines do not work well with them",
-        "boot with transparent_hugepage=never on the kernel command line, or set allow_thp in daos_server.yml",
+        f'transparent huge pages are set to "{found}" on this host, and engines with block devices need "never"',
+        "boot with transparent_hugepage=never on the kernel command line (until then: echo never >"
+        " /sys/kernel/mm/transparent_hugepage/enabled), or set allow_thp in daos_server.yml",
     )

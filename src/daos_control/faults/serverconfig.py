@@ -296,21 +296,12 @@ def ramdisk_too_small(size_gib: int, size_gib_min: int) -> Fault:
     )
 
 
-def ramdisk_too_large(size_bytes: int, size_bytes_max: int, size_bytes_min: int) -> Fault:
+def ramdisk_too_large(size_bytes: int, size_bytes_max: int, size_bytes_min: int, why: str) -> Fault:
+    """`why` says how the largest size comes about."""
     return _config(
         Code.SERVER_CONFIG_RAMDISK_OVER_MAX_MEM,
-        f"a RAM disk of {_gib(size_bytes)} is more than this host's memory allows, {_gib(size_bytes_max)}",
+        f"a RAM disk of {_gib(size_bytes)} is more than this host's memory allows, {_gib(size_bytes_max)}: {why}",
         f"set scm_size between {_gib(size_bytes_min)} and {_gib(size_bytes_max)}, or leave it out",
-    )
-
-
-def ramdisk_low_memory(which: str, size_bytes: int, need_bytes: int, have_bytes: int) -> Fault:
-    """`which` memory is short: "total" as installed, or "available" now."""
-    return _storage(
-        Code.SCM_RAMDISK_LOW_MEM,
-        f"{which} memory of {_gib(have_bytes)} is not enough for RAM disks of {_gib(size_bytes)} per engine:"
-        f" {_gib(need_bytes)} are needed",
-        "reduce the engines' targets, system_ram_reserved or scm_size, or add memory",
     )
 
 

@@ -243,14 +243,21 @@ def scm_no_dax(device: str) -> Fault:
     )
 
 
-def ramdisk_low_memory(kind: str, ramdisk: int, need: int, have: int) -> Fault:
-    """`kind` is "Total" (by the configuration) or "Available" (now); sizes in bytes."""
+def ramdisk_low_memory(kind: str, ramdisk: int, need: int, have: int, *, parts: str = "") -> Fault:
+    """`kind` is "Total" (by the configuration) or "Available" (now); sizes in bytes; `parts` says what the need
+    consists of."""
+    if kind == "Total":
+        help_ = (
+            "reduce system_ram_reserved, nr_hugepages or targets in the server's configuration file, or add memory"
+        )
+    else:
+        help_ = "stop what uses memory ('ps --sort -rss' tells), reduce scm_size or nr_hugepages, or add memory"
     return Fault(
         "storage",
         Code.SCM_RAMDISK_LOW_MEM,
-        f"{kind} memory (RAM) is too small for RAM disks of {_size(ramdisk)}: {_size(need)} are needed, "
-        f"{_size(have)} found",
-        "Reduce scm_size, targets or system_ram_reserved in the server's configuration file, or free memory.",
+        f"{kind} memory (RAM) is too small for RAM disks of {_size(ramdisk)}: {_size(need)} are needed"
+        f"{f' ({parts})' if parts else ''}, {_size(have)} found",
+        f"{_size(max(need - have, 0))} are missing: {help_}.",
     )
 
 
@@ -259,7 +266,8 @@ def ramdisk_bad_size(mount: str, existing: int, configured: int) -> Fault:
         "storage",
         Code.SCM_RAMDISK_BAD_SIZE,
         f"the RAM disk at {mount} has {_size(existing)}, more than the configured {_size(configured)}",
-        f"Stop what uses it and unmount {mount}, so that it is made anew, or set scm_size to its size.",
+        f"To keep what is on it, set scm_size to {-(-existing >> 30)} (GiB) and start the engine again. Only where "
+        f"nothing of it is needed, unmount {mount}: that destroys its content.",
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from daos_control.config.models import ServerConfig
 from daos_control.config.options import StartOptions
 from daos_control.config.server import save_active
+from daos_control.network.interfaces import State, state_of
+from daos_control.network.link_state import wait_ready
 from daos_control.server import logs, preflight, systemd
 from daos_control.server.instance import KILL
 from daos_control.server.service import Service
@@ -56,12 +58,22 @@ async def _run(config: ServerConfig, options: StartOptions) -> None:
     sockets = SocketDirectory.take(config.socket_dir)
     try:
         _set_up_process(config)
+        await _await_fabric(config)
         prepared = preflight.prepare(config, os.environ)
         _save_active(prepared.config)
         service = Service(prepared, options, sockets)
         await _serve(service)
     finally:
         sockets.close()
+
+
+async def _await_fabric(config: ServerConfig) -> None:
+    """Interfaces that come up late, as InfiniBand's do after a boot, are waited for as long as it takes."""
+    if config.daos_control.embedded_engine:
+        return
+    names = (engine.fabric_iface for engine in config.engines)
+    late = [name for name in names if state_of(name) is State.NOT_READY]
+    await wait_ready(late, state_of)
 
 
 async def _serve(service: Service) -> None:

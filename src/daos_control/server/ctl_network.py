@@ -19,7 +19,7 @@ class NetworkHandlers:
         self,
         provider: str,
         *,
-        scan: Callable[[str], list[FabricInterface]] = scan.scan,
+        scan: Callable[[str], list[FabricInterface]] = scan.scan_for,
         nodes: Callable[[], list[NumaNode]] = topology.numa_nodes,
     ) -> None:
         self._provider: Final = provider
@@ -28,7 +28,7 @@ class NetworkHandlers:
 
     async def network_scan(self, request: network_pb2.NetworkScanReq) -> network_pb2.NetworkScanResp:
         """Interfaces that a provider works on ("all": any provider), without loopback ones, which no other host can
-        reach; and the host's NUMA nodes."""
+        reach; and the host's NUMA nodes. ControlError where there is no interface for it at all."""
         provider = request.provider or self._provider
         found = await asyncio.to_thread(self._scan, "" if provider.lower() == "all" else provider)
         nodes = await asyncio.to_thread(self._nodes)

@@ -22,6 +22,7 @@ from daos_control.server.storage_settings import StorageSettings
 from daos_control.storage import memory
 from daos_control.storage.api import Class, EngineStorageOps, ScmState
 from daos_control.storage.memory import MemorySnapshot
+from daos_control.storage.nvme.operations import Nvme
 from daos_control.storage.pmem.operations import PmemScanner
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class StorageHandlers:
         release: Callable[[], Awaitable[None]] | None = None,
         read_memory: Callable[[], MemorySnapshot] = memory.snapshot,
         pmem: PmemScanner | None = None,
+        nvme: Nvme | None = None,
     ) -> None:
         self._hosts: Final = hosts
         self._ops: Final = ops
@@ -67,7 +69,7 @@ class StorageHandlers:
         self._release: Final = release
         self._read_memory: Final = read_memory
         self._scm: Final = ScmScanner(hosts, ops, settings, pmem)
-        self._nvme: Final = NvmeScanner(hosts, settings)
+        self._nvme: Final = NvmeScanner(hosts, settings, nvme)
         self._formatting: Final = asyncio.Lock()
 
     async def storage_scan(

@@ -6,15 +6,20 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from daos_control.drpc import DrpcStatusError, FramingError, Method
-from daos_control.faults import ControlError, DaosError, Fault
+from daos_control.faults import Code, ControlError, DaosError, Fault
 from daos_control.faults import pbin as pbin_faults
 from daos_control.ms.edges import EngineNotReadyError
 from daos_control.proto.ctl import common_pb2, smd_pb2, storage_nvme_pb2, storage_scm_pb2
 from daos_control.server import nvme_space
+from daos_control.server.ctl_nvme import controller_message
 from daos_control.server.storage_host import FormatHost, has_emulated_bdevs
 from daos_control.server.storage_results import response_state
 from daos_control.server.storage_settings import StorageSettings
-from daos_control.storage.api import Class
+from daos_control.storage.api import Class, Role
+from daos_control.storage.nvme import pcie
+from daos_control.storage.nvme.address import PciAddress
+from daos_control.storage.nvme.operations import Nvme
+from daos_control.system.member import NIL_RANK
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +30,13 @@ _Errors = (Fault, ControlError, DaosError, DrpcStatusError, FramingError, OSErro
 
 
 class NvmeScanner:
-    """Asks the engines that run; devices of engines that do not are SPDK's to find, which takes no part for the
-    emulated classes."""
+    """Asks the engines that run; devices of engines that do not are SPDK's to find (`devices`), which takes no part
+    for the emulated classes."""
 
-    def __init__(self, hosts: Sequence[FormatHost], settings: StorageSettings) -> None:
+    def __init__(self, hosts: Sequence[FormatHost], settings: StorageSettings, devices: Nvme | None = None) -> None:
         self._hosts: Final = hosts
         self._settings: Final = settings
+        self._devices: Final = devices
 
     async def scan(
         self,
@@ -48,12 +54,14 @@ class NvmeScanner:
         hosts = [host for host in self._hosts if host.storage.bdevs]
         if self._settings.disable_hugepages and not any(has_emulated_bdevs(host.storage) for host in hosts):
             return empty
-        if not hosts:
-            return empty
         if not any(host.is_started for host in hosts):
+            if request.Meta and not hosts:
+                return empty
             if request.Meta:
                 raise ControlError("scan bdevs: meta smd usage info unavailable as engines stopped")
-            return _without_engines(hosts)
+            reply = await self._without_engines(hosts)
+            _trim(request, reply)
+            return reply
         reply = await self._ask(hosts, request, list(namespaces), seconds)
         if request.Meta:
             nvme_space.set_usable(reply.ctrlrs)
@@ -95,7 +103,7 @@ class NvmeScanner:
         seconds: float,
     ) -> list[smd_pb2.NvmeController]:
         if not host.is_started:
-            return list(_without_engines([host]).ctrlrs)
+            return list((await self._without_engines([host])).ctrlrs)
         async with asyncio.timeout(seconds):
             await host.wait_until(lambda engine: engine.is_ready or not engine.is_started)
             rank = host.rank if host.is_ready else None
@@ -110,6 +118,31 @@ class NvmeScanner:
             if request.Meta:
                 asked.MetaSize, asked.RdbSize = self._metadata_sizes(host.index, rank, namespaces, request.MemRatio)
             return await _controllers(host, rank, listed.devices, asked, seconds)
+
+    async def _without_engines(self, hosts: Sequence[FormatHost]) -> storage_nvme_pb2.ScanNvmeResp:
+        """The configured devices as SPDK finds them; all of this host where no engine is configured."""
+        tiers = [tier for host in hosts for tier in host.storage.bdevs if tier.storage_class is Class.NVME]
+        if (self._devices is None or hosts) and not tiers:
+            return storage_nvme_pb2.ScanNvmeResp(state=common_pb2.ResponseState())
+        roles = {device: tier.roles for tier in tiers for device in tier.devices}
+        vmd = any(host.storage.nvme.vmd for host in hosts)
+        try:
+            if self._devices is None:
+                raise pbin_faults.missing_software("SPDK", "a scan while engines are stopped", "SPDK")
+            found = await self._devices.scan(sorted(roles), vmd=vmd)
+        except Fault as fault:
+            # Where no engine is to have NVMe devices, a host without SPDK has nothing wrong with it.
+            failure = fault if tiers or fault.code != Code.MISSING_SOFTWARE_DEPENDENCY else None
+            return storage_nvme_pb2.ScanNvmeResp(state=response_state(failure, common_pb2.CTL_ERR_NVME))
+        reply = storage_nvme_pb2.ScanNvmeResp(state=common_pb2.ResponseState())
+        for device in found:
+            message = controller_message(device)
+            address = PciAddress.parse(device.pci_addr)
+            bits = int(roles.get(str(address), roles.get(str(address.endpoint), Role.NONE)))
+            if tiers:
+                message.smd_devices.add(role_bits=bits, rank=NIL_RANK)
+            reply.ctrlrs.append(message)
+        return reply
 
     def _metadata_sizes(
         self, index: int, rank: int, namespaces: Sequence[storage_scm_pb2.ScmNamespace], ratio: float
@@ -147,6 +180,8 @@ async def _controllers(
         health = None
         if request.Health and not controller.HasField("health_stats") and device.ctrlr.dev_state in _HAVE_HEALTH:
             health = await _health(host, device.uuid, request, seconds)
+            if request.LinkStats:
+                _add_link(health, device.ctrlr.pci_cfg)
             controller.health_stats.CopyFrom(health)
         controller.smd_devices.append(_device(device, rank, request, health))
     return [found[key] for key in sorted(found) if found[key].dev_state in _SCANNABLE]
@@ -163,6 +198,19 @@ async def _health(
     if health.status != 0:
         raise DaosError(health.status, f"the health of device {uuid}")
     return health
+
+
+def _add_link(health: smd_pb2.BioHealthResp, config: str) -> None:
+    """The PCIe link, out of the configuration space that the engine sends in hexadecimal."""
+    try:
+        link = pcie.link(bytes.fromhex(config))
+    except ValueError:
+        log.warning("an engine sent a PCI configuration space that is no hexadecimal number")
+        return
+    if link is not None:
+        health.link_port_id = link.port
+        health.link_max_speed, health.link_max_width = link.max_speed, link.max_width
+        health.link_neg_speed, health.link_neg_width = link.speed, link.width
 
 
 def _device(
@@ -184,14 +232,6 @@ def _device(
         for name in ("total_bytes", "avail_bytes", "cluster_size", "meta_wal_size", "rdb_wal_size"):
             setattr(listed, name, getattr(health, name))
     return listed
-
-
-def _without_engines(hosts: Iterable[FormatHost]) -> storage_nvme_pb2.ScanNvmeResp:
-    state = common_pb2.ResponseState()
-    if any(tier.storage_class is Class.NVME for host in hosts for tier in host.storage.bdevs):
-        fault = pbin_faults.missing_software("SPDK", "a scan of NVMe devices while engines are stopped", "SPDK")
-        state = response_state(fault, common_pb2.CTL_ERR_NVME)
-    return storage_nvme_pb2.ScanNvmeResp(state=state)
 
 
 def _trim(request: storage_nvme_pb2.ScanNvmeReq, reply: storage_nvme_pb2.ScanNvmeResp) -> None:

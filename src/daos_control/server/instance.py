@@ -98,7 +98,7 @@ class Instance:
     ) -> None:
         """`command(checker)` is what to run; `storage_ready` is awaited before, and may refuse by raising."""
         self.index: Final = settings.storage.index
-        self.storage: Final = settings.storage
+        self.storage = settings.storage
         self.last_error: Exception | None = None
         self.checker = False
         self.lives = 0
@@ -197,6 +197,10 @@ class Instance:
         self._closing = True
         await self.stop(how)
         self._start_asked.set()
+
+    def change_storage(self, storage: EngineStorage) -> None:
+        """It was given another device; what runs already learns of it by daos_nvme.conf."""
+        self.storage = storage
 
     def notify_storage_ready(self, replace: bool = False) -> None:
         """Its storage was formatted. `replace`: it is to take the place of a lost engine of this address."""
@@ -298,6 +302,7 @@ class Instance:
         self._identity.superblock = found
         self._advance(Event.STORAGE_READY)
         self._log_usage()
+        await self._ops.clean_up(self.storage)
         await self._storage_ready(self)
 
     async def _await_format(self) -> Superblock:
@@ -319,12 +324,13 @@ class Instance:
 
     async def _release_storage(self) -> None:
         """Pool metadata on SSD: the RAM disk is a copy that the next start makes anew, so give the memory back."""
-        if not self.storage.has_meta_role:
-            return
         try:
+            await self._ops.clean_up(self.storage)
+            if not self.storage.has_meta_role:
+                return
             await self._ops.unmount_scm(self.storage)
         except Exception as error:  # noqa: BLE001 - nothing is lost by it, and the next start tries again
-            log.error("engine %d: %s was not unmounted: %s", self.index, self.storage.scm.mount, error)
+            log.error("engine %d: its storage was not released: %s", self.index, error)
 
     # Process
 

@@ -4,10 +4,9 @@ Each check stands in the way only of a configuration that uses what it is about.
 """
 
 import logging
-import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +19,15 @@ from daos_control.config.storage import Hardware, engine_storages, system_databa
 from daos_control.faults import server as server_faults
 from daos_control.network import topology
 from daos_control.network.interfaces import Interface, State, interfaces
-from daos_control.server import addresses, affinity, engine_binary, problems
+from daos_control.server import addresses, affinity, engine_binary, host_checks, nvme_preparation, problems
 from daos_control.server.addresses import Addresses
 from daos_control.server.affinity import Affinity, Placement
 from daos_control.server.engine_command import EngineCommand, Surroundings, engine_command
 from daos_control.server.fault_domain_source import fault_domain
+from daos_control.server.host_checks import Kernel
 from daos_control.storage import memory
 from daos_control.storage.api import EngineStorage
+from daos_control.storage.nvme import host as nvme_host
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ BuildCommand = Callable[[bool], EngineCommand]
 class Prepared:
     """A server that may start.
 
-    `config` has everything filled in that depends on the host. `database` is the directory of the system database,
+    `config` has everything filled in that depends on the host. `numa_nodes` are those that the engines run on, None
+    for not bound. `database` is the directory of the system database,
     None where there is no place for one. `device_class` is the kernel's ARP type of the fabric interfaces.
     """
 
@@ -49,6 +51,7 @@ class Prepared:
     addresses: Addresses
     hostname: str
     fault_domain: str
+    numa_nodes: tuple[int | None, ...]
     storages: tuple[EngineStorage, ...]
     commands: tuple[BuildCommand, ...]
     database: Path | None
@@ -65,11 +68,13 @@ def prepare(config: ServerConfig, environment: Mapping[str, str]) -> Prepared:
     domain = str(fault_domain(config, hostname=hostname, trusted=install_dir()))
     if not config.daos_control.embedded_engine:
         _check_fabric(config, known)
-        _check_nvme(config)
+    host_checks.check_kernel(config, Kernel.snapshot())
     device_class = _device_class(config, known)
 
     config, huge_page_kib = _share_memory(config)
     places = affinity.affinities([_placement(engine, known) for engine in config.engines])
+    if host_checks.uses_spdk(config):
+        memory_rules.huge_page_nodes(config, [place.numa_node for place in places])  # Fault 728 comes of it
     storages = engine_storages(config, _hardware(config, places))
     commands = [
         _command(config, storage, program, place, huge_page_kib, environment)
@@ -85,6 +90,7 @@ def prepare(config: ServerConfig, environment: Mapping[str, str]) -> Prepared:
         addresses=where,
         hostname=hostname,
         fault_domain=domain,
+        numa_nodes=tuple(place.numa_node for place in places),
         storages=tuple(storages),
         commands=tuple(commands),
         database=None if database is None else database / DATABASE_DIRECTORY,
@@ -111,8 +117,6 @@ def _check_fabric(config: ServerConfig, known: Mapping[str, Interface]) -> None:
         found = known[engine.fabric_iface]
         if found.state is State.DOWN or not found.up:
             raise problems.fabric_interface_unusable(engine.fabric_iface, "it is down")
-        if found.state is State.NOT_READY:
-            log.warning("the fabric interface %s is not ready yet", engine.fabric_iface)
 
 
 def _device_class(config: ServerConfig, known: Mapping[str, Interface]) -> int:
@@ -144,10 +148,7 @@ def _share_memory(config: ServerConfig) -> tuple[ServerConfig, int]:
     config, notices = memory_rules.with_huge_pages(config, huge_page_kib)
     for notice in notices:
         log.warning("%s", notice)
-    figures = memory_rules.Memory(
-        total_kib=now.total_kib, available_kib=now.available_kib, huge_page_kib=huge_page_kib
-    )
-    return memory_rules.with_ramdisk_sizes(config, figures), huge_page_kib
+    return memory_rules.with_ramdisk_sizes(config, replace(now, huge_page_kib=huge_page_kib)), huge_page_kib
 
 
 def _placement(engine: EngineConfig, known: Mapping[str, Interface]) -> Placement:
@@ -167,7 +168,8 @@ def _hardware(config: ServerConfig, places: Sequence[Affinity]) -> Hardware:
             found = topology.pci_buses(node)
             if found is not None:
                 buses[node] = found
-    return Hardware(numa_nodes=nodes, buses=buses)
+    vmd = nvme_preparation.vmd_in_use(config, nvme_host.snapshot())
+    return Hardware(numa_nodes=nodes, buses=buses, vmd=vmd)
 
 
 def _command(
@@ -186,32 +188,3 @@ def _command(
         environment=environment,
     )
     return lambda checker: engine_command(config, storage, around, checker=checker)
-
-
-# NVMe
-
-
-def _check_nvme(config: ServerConfig) -> None:
-    """What SPDK does not work with; only where an engine has real NVMe devices."""
-    if not any(tier.class_ == "nvme" for engine in config.engines for tier in engine.bdevs):
-        return
-    if not config.allow_thp and _transparent_huge_pages():
-        raise server_faults.transparent_hugepages_enabled()
-    if os.geteuid() == 0:
-        return
-    if config.disable_vfio:
-        raise server_faults.vfio_disabled()
-    if not _iommu():
-        raise server_faults.iommu_disabled()
-
-
-def _transparent_huge_pages() -> bool:
-    try:
-        return "[never]" not in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
-    except OSError:
-        return False  # a kernel without them
-
-
-def _iommu() -> bool:
-    units = Path("/sys/class/iommu")
-    return units.is_dir() and any(units.iterdir())

@@ -16,22 +16,26 @@ from daos_control.client.events import EventForwarder
 from daos_control.client.ranks import RankClient
 from daos_control.config.options import StartOptions
 from daos_control.drpc import DrpcServer
+from daos_control.faults.unimplemented import UnimplementedFault
 from daos_control.ms.clock import SystemClock
 from daos_control.ms.service import ManagementService
 from daos_control.ms.settings import ClientNetHint, MsSettings
-from daos_control.proto.ctl import network_pb2, storage_pb2
+from daos_control.proto.ctl import network_pb2, smd_pb2, storage_pb2
 from daos_control.proto.mgmt import system_pb2
 from daos_control.security import tls
 from daos_control.security.tls import Transport
-from daos_control.server import problems
+from daos_control.server import host_checks, nvme_preparation, problems
+from daos_control.server.ctl_firmware import FirmwareHandlers
 from daos_control.server.ctl_log_masks import LogMaskHandler
 from daos_control.server.ctl_network import NetworkHandlers
+from daos_control.server.ctl_nvme import LedHandler, NvmeHandlers
 from daos_control.server.ctl_ranks import Context, RankHandlers, budget
 from daos_control.server.ctl_service import control_service
 from daos_control.server.ctl_storage import StorageHandlers
 from daos_control.server.drpc_modules import NO_DATABASE, ServerModules
 from daos_control.server.events import Events
 from daos_control.server.harness import Harness
+from daos_control.server.helper import helper_client
 from daos_control.server.instance import Instance, Settings, Stop
 from daos_control.server.instance_state import State
 from daos_control.server.interceptors import RequestInterceptor
@@ -40,8 +44,9 @@ from daos_control.server.preflight import Prepared
 from daos_control.server.restarts import MIN_SECONDS_DEFAULT, Restarter
 from daos_control.server.socket_directory import SocketDirectory
 from daos_control.server.storage_settings import StorageSettings
-from daos_control.storage.helper_client import HelperClient
+from daos_control.storage import memory
 from daos_control.storage.manager import StorageManager
+from daos_control.storage.nvme.operations import Nvme
 from daos_control.storage.pmem.operations import Pmem
 from daos_control.system.events import RasEvent
 from daos_control.system.ranks import RankSet
@@ -87,10 +92,12 @@ class Service:
         )
         self._forwarder: Final = EventForwarder(self._client, prepared.addresses.replicas)
         self._joiner: Final = GrpcJoiner(self._client, address=prepared.addresses.control)
-        self._helper: Final = HelperClient(config.daos_control.helper_binary)
+        self._helper: Final = helper_client(config)
         self._storage_ops: Final = StorageManager(
             self._helper, hostname=prepared.hostname, allow_no_dax=config.daos_control.allow_no_dax
         )
+        self._pmem: Final = Pmem(self._helper)
+        self._nvme: Final = Nvme(self._helper)
         for storage, command in zip(prepared.storages, prepared.commands, strict=True):
             settings = Settings(
                 system=config.name,
@@ -113,7 +120,8 @@ class Service:
             self._storage_ops,
             StorageSettings.of(config),
             release=self._ms.close,
-            pmem=Pmem(self._helper),
+            pmem=self._pmem,
+            nvme=self._nvme,
         )
         self._events.on_engine_ready(self._on_engine_ready)
         self._events.on_self_terminated(self._on_self_terminated)
@@ -121,6 +129,7 @@ class Service:
     async def run(self, stop: asyncio.Event, started: "asyncio.Future[None] | None" = None) -> None:
         """Serve until `stop` is set; `started` is told when everything listens. Raises the Fault of what failed."""
         await self._check_helper()
+        await nvme_preparation.prepare(self._prepared.config, self._prepared.storages, self._nvme)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._sockets.close)
             stack.push_async_callback(self._client.close)
@@ -165,10 +174,8 @@ class Service:
             await self._harness.close(Stop())
 
     async def _check_helper(self) -> None:
-        """Root runs this installation's own helper: there is nothing to check that costs less than using it."""
-        if not self._prepared.storages:
-            return
-        if os.geteuid() != 0 or self._prepared.config.daos_control.helper_binary is not None:
+        """Of this installation's own helper there is nothing to check that costs less than using it."""
+        if self._prepared.storages and not self._helper.is_own:
             await self._helper.check()
 
     # gRPC
@@ -200,6 +207,33 @@ class Service:
         masks = LogMaskHandler(self._harness, config.engines, os.environ)
         network = NetworkHandlers(config.provider)
 
+        nvme = NvmeHandlers(
+            self._harness.instances,
+            self._storage_ops,
+            self._nvme,
+            disable_hugepages=config.disable_hugepages,
+            disable_vfio=config.disable_vfio,
+            excluded=config.bdev_exclude,
+            huge_count=config.nr_hugepages,
+            nodes=sorted({engine.pinned_numa_node or 0 for engine in config.engines}) or [0],
+        )
+        firmware = FirmwareHandlers(self._pmem, nvme)
+        leds = LedHandler(self._harness.instances)
+
+        async def nvme_rebind(request: storage_pb2.NvmeRebindReq, _context: Context) -> storage_pb2.NvmeRebindResp:
+            return await nvme.rebind(request)
+
+        async def nvme_add_device(
+            request: storage_pb2.NvmeAddDeviceReq, _context: Context
+        ) -> storage_pb2.NvmeAddDeviceResp:
+            return await nvme.add_device(request)
+
+        async def smd_manage(request: smd_pb2.SmdManageReq, context: Context) -> smd_pb2.SmdManageResp:
+            if request.WhichOneof("op") != "led":
+                raise UnimplementedFault("/ctl.CtlSvc/SmdManage")
+            seconds, margin = budget(context)
+            return smd_pb2.SmdManageResp(ranks=await leds.manage(request.led, seconds=seconds - margin))
+
         async def storage_scan(
             request: storage_pb2.StorageScanReq, context: Context
         ) -> storage_pb2.StorageScanResp:
@@ -220,6 +254,11 @@ class Service:
             {
                 "StorageScan": storage_scan,
                 "StorageFormat": storage_format,
+                "StorageNvmeRebind": nvme_rebind,
+                "StorageNvmeAddDevice": nvme_add_device,
+                "FirmwareQuery": firmware.query,
+                "FirmwareUpdate": firmware.update,
+                "SmdManage": smd_manage,
                 "NetworkScan": network_scan,
                 "PrepShutdownRanks": ranks.prep_shutdown,
                 "StopRanks": ranks.stop,
@@ -256,6 +295,10 @@ class Service:
 
     async def _on_storage_ready(self, instance: Instance) -> None:
         """The storage of engine 0 holds the system database of a replica: serve it before the engine runs."""
+        config, node = self._prepared.config, self._prepared.numa_nodes[instance.index] or 0
+        now = await asyncio.to_thread(memory.snapshot)
+        if shortage := host_checks.missing_huge_pages(config, instance.storage, node, now):
+            log.warning("%s", shortage)
         if instance.index == 0:
             await self._open_database()
 

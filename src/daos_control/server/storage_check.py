@@ -42,13 +42,21 @@ async def _at_hand(ops: EngineStorageOps, storage: EngineStorage) -> Superblock 
     """The superblock of storage that is mounted still: the usual case after a restart, and the quickest to tell."""
     if storage.metadata_path is not None or ops.scm_usage(storage) is None:
         return None
+    ops.check_memory(storage)
     return await asyncio.to_thread(superblock.read, storage.superblock_path)
 
 
 async def _bring_up(ops: EngineStorageOps, storage: EngineStorage) -> Missing | None:
     if storage.metadata_path is not None:
         if await ops.metadata_needs_format(storage):
+            log.warning(
+                "engine %d: there is no control metadata at %s. If this host was formatted before, mount the file "
+                "system that holds it there and start the engine again: only new storage is to be formatted",
+                storage.index,
+                storage.metadata_path,
+            )
             return Missing.SCM
+        ops.check_memory(storage)
         await ops.format_scm(storage, force=True)
         return None
     state = await ops.scm_state(storage)

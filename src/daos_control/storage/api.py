@@ -170,6 +170,16 @@ class EngineStorageOps(Protocol):
 
     async def unmount_scm(self, storage: EngineStorage) -> None: ...
 
+    async def clean_up(self, storage: EngineStorage) -> None:
+        """While its engine does not run: remove what its last process left of huge pages and locks of devices. A
+        failure is only logged."""
+        ...
+
+    def check_memory(self, storage: EngineStorage) -> None:
+        """Before an engine starts with a RAM disk: Fault 215 where the one that it has is larger than configured,
+        Fault 214 where there is no memory for the one to be made."""
+        ...
+
     def scm_usage(self, storage: EngineStorage) -> ScmUsage | None:
         """None where it is not mounted."""
         ...

@@ -1,11 +1,9 @@
-"""The server's side of the privileged helper: start it, ask, wait no longer than the method's limit."""
+"""The server's side of the privileged helper: find a way to it, ask, wait no longer than the method's limit."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,28 +12,37 @@ from typing import Any
 from daos_control.faults import pbin as faults
 from daos_control.storage.helper import protocol
 from daos_control.storage.helper.protocol import HELPER_NAME, METHODS, PingReply, ProtocolError, Request
+from daos_control.storage.helper_transport import Answer, ProcessTransport, SocketTransport, Transport
 from daos_control.version import PRODUCT_VERSION
 
 log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0  # beyond the limit that the helper keeps by itself
-_STDERR_BYTES_MAX = 64 * 1024
 
 
 class HelperClient:
-    """Runs one process for each request; requests may run concurrently, each on its own storage.
+    """Has one process serve each request; requests may run concurrently, each on its own storage.
 
-    `binary` is an explicit helper program. Without one, root runs this installation's own module, and another user
+    `socket` is where systemd listens for the helper (packaging/systemd); then nothing is started here. Otherwise
+    `binary` is an explicit helper program; without one, root runs this installation's own module, and another user
     the installed program, through `sudo -n`. `limit_s` replaces the methods' own time limits.
     """
 
-    def __init__(self, binary: Path | None = None, *, limit_s: float | None = None) -> None:
+    def __init__(
+        self, binary: Path | None = None, *, socket: Path | None = None, limit_s: float | None = None
+    ) -> None:
         self._binary = binary
+        self._socket = socket
         self._limit_s = limit_s
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is this installation's own module that is run, so that it cannot be of another release."""
+        return self._socket is None and self._binary is None and os.geteuid() == 0
+
+    @property
     def command(self) -> Sequence[str]:
-        """What is run. Raises Fault 4 where there is nothing to run."""
+        """What is run where there is no socket. Raises Fault 4 where there is nothing to run."""
         privileged = os.geteuid() == 0
         if privileged and self._binary is None:
             return (sys.executable, "-I", "-m", "daos_control.cli.helper")
@@ -61,33 +68,19 @@ class HelperClient:
         """
         method = protocol.method_of(request)
         limit = self._limit_s if self._limit_s is not None else METHODS[method].limit_s + _GRACE_S
-        process = await self._start()
+        transport = self._transport()
         try:
             async with asyncio.timeout(limit):
-                output, complaint = await _converse(process, protocol.encode_request(request))
-                code = await process.wait()
+                answer = await transport.exchange(protocol.encode_request(request))
         except TimeoutError as error:
             raise faults.helper_request_failed(
                 f"the privileged helper did not finish {method} within {limit:g} s",
                 "The device may hang: see the kernel's log ('dmesg'). Then run the command again.",
             ) from error
-        finally:
-            if process.returncode is None:
-                await _kill(process)
-        return _outcome(method, code, output, complaint)
+        return _outcome(method, answer)
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        command = self.command
-        try:
-            return await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise faults.helper_not_available(command[-1], error.strerror or str(error)) from error
+    def _transport(self) -> Transport:
+        return SocketTransport(self._socket) if self._socket is not None else ProcessTransport(self.command)
 
 
 def _installed() -> str:
@@ -99,48 +92,15 @@ def _installed() -> str:
     return found
 
 
-async def _converse(process: asyncio.subprocess.Process, data: bytes) -> tuple[bytes, bytes]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its exit tells more than our write
-        process.stdin.write(data)
-        await process.stdin.drain()
-    process.stdin.close()
-    output, complaint = await asyncio.gather(
-        _read(process.stdout, protocol.MESSAGE_BYTES_MAX), _read(process.stderr, _STDERR_BYTES_MAX)
-    )
-    return output, complaint
-
-
-async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
-    """All that comes until the end, of which one byte more than the limit is kept."""
-    kept = b""
-    while chunk := await stream.read(65536):
-        kept = (kept + chunk)[: limit + 1]
-    return kept
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill the helper and what it runs. Through sudo we may not: then it ends by its own alarm."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE_S):
-            await process.wait()
-
-
-def _outcome(method: str, code: int, output: bytes, complaint: bytes) -> Any:
-    text = complaint.decode(errors="replace").strip()
-    if text:
-        log.warning("%s: %s: %s", HELPER_NAME, method, text)
-    if not output and code != 0:
-        if "sudo" in text:
-            raise faults.helper_not_available(HELPER_NAME, text.splitlines()[-1])
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        raise faults.helper_request_failed(f"the privileged helper {how} during {method}")
+def _outcome(method: str, answer: Answer) -> Any:
+    if answer.complaint:
+        log.warning("%s: %s: %s", HELPER_NAME, method, answer.complaint)
+    if not answer.output and answer.ending:
+        if "sudo" in answer.complaint:
+            raise faults.helper_not_available(HELPER_NAME, answer.complaint.splitlines()[-1])
+        raise faults.helper_request_failed(f"the privileged helper {answer.ending} during {method}")
     try:
-        return protocol.decode_reply(method, output)
+        return protocol.decode_reply(method, answer.output)
     except ProtocolError as error:
         raise faults.helper_request_failed(
             f"the privileged helper's reply to {method} is no reply: {error}"

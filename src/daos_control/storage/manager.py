@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from daos_control.faults import Code, Fault
@@ -15,6 +16,7 @@ from daos_control.storage.api import BdevResult, BdevTier, Class, EngineStorage,
 from daos_control.storage.helper import protocol, scm
 from daos_control.storage.helper.protocol import BdevFormatReply, ScmFormatReply, WireFault
 from daos_control.storage.helper_client import HelperClient
+from daos_control.storage.nvme.operations import Nvme, with_backing
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,17 @@ class StorageManager:
     operation at a time is done to one engine's storage.
     """
 
-    def __init__(self, helper: HelperClient, *, hostname: str | None = None, allow_no_dax: bool = False) -> None:
+    def __init__(
+        self,
+        helper: HelperClient,
+        *,
+        hostname: str | None = None,
+        allow_no_dax: bool = False,
+        read_memory: Callable[[], memory.MemorySnapshot] = memory.snapshot,
+    ) -> None:
         self._helper = helper
+        self._read_memory = read_memory
+        self._nvme = Nvme(helper)
         self._hostname = hostname or socket.gethostname()
         self._allow_no_dax = allow_no_dax
         self._locks: dict[int, asyncio.Lock] = {}
@@ -83,16 +94,17 @@ class StorageManager:
         figures = os.statvfs(storage.scm.mount)
         return ScmUsage(figures.f_blocks * figures.f_frsize, figures.f_bavail * figures.f_frsize)
 
-    def check_memory(self, storage: EngineStorage, now: memory.MemorySnapshot) -> None:
-        """Before an engine starts: Fault 214 or 215 where its RAM disk does not fit."""
+    def check_memory(self, storage: EngineStorage) -> None:
         tier = storage.scm
         if tier.storage_class is not Class.RAM:
             return
         configured = tier.size_gib * memory.GIB
-        if (usage := self.scm_usage(storage)) is not None:
+        usage = self.scm_usage(storage)
+        if usage is not None and storage.metadata_path is None:
             memory.check_existing(tier.mount, usage.total, configured)
-        else:
-            memory.check_available(configured, now)
+            return
+        reclaimed = 0 if usage is None else usage.total - usage.available
+        memory.check_available(configured, self._read_memory(), reclaimed_bytes=reclaimed)
 
     # Control metadata
 
@@ -116,19 +128,41 @@ class StorageManager:
         results: list[BdevResult] = []
         async with self._lock(storage):
             for tier in storage.bdevs:
-                results += await self._format_tier(tier, force=force)
+                results += await self._format_tier(tier, force=force, vmd=storage.nvme.vmd)
         return results
 
     async def write_nvme_config(self, storage: EngineStorage) -> None:
         if not nvme_config.needed(storage):
             return
         path = storage.nvme_config_path
-        content = nvme_config.encode(storage, self._hostname)
+        content = nvme_config.encode(await self._behind_vmd(storage), self._hostname)
         try:
             await asyncio.to_thread(nvme_config.write, path, content)
         except OSError as error:
             raise faults.path_access_denied(str(path), error.strerror or str(error)) from error
         log.info("wrote %s", path)
+
+    async def clean_up(self, storage: EngineStorage) -> None:
+        devices = [d for tier in storage.bdevs if tier.storage_class is Class.NVME for d in tier.devices]
+        if devices:
+            await self._nvme.clean(allowed=" ".join(devices))
+
+    async def _behind_vmd(self, storage: EngineStorage) -> EngineStorage:
+        """With the devices behind each VMD in its place, as far as SPDK can tell now."""
+        tiers = [tier for tier in storage.bdevs if tier.storage_class is Class.NVME]
+        if not storage.nvme.vmd or not tiers:
+            return storage
+        devices = [device for tier in tiers for device in tier.devices]
+        try:
+            found = await self._nvme.scan(devices, vmd=True)
+        except Fault as fault:
+            log.warning("the devices behind VMDs are not known now, their own addresses are kept: %s", fault)
+            return storage
+        bdevs = tuple(
+            replace(tier, devices=with_backing(tier.devices, found)) if tier in tiers else tier
+            for tier in storage.bdevs
+        )
+        return replace(storage, bdevs=bdevs)
 
     async def check_nvme_config(self, storage: EngineStorage) -> None:
         if not nvme_config.needed(storage) or storage.allow_config_override:
@@ -146,7 +180,7 @@ class StorageManager:
             log.warning("%s; writing it anew", fault.description)
             await self.write_nvme_config(storage)
 
-    async def _format_tier(self, tier: BdevTier, *, force: bool) -> list[BdevResult]:
+    async def _format_tier(self, tier: BdevTier, *, force: bool, vmd: bool) -> list[BdevResult]:
         properties = protocol.BdevProperties(
             class_=tier.storage_class.value,
             device_list=tier.devices,
@@ -155,7 +189,11 @@ class StorageManager:
             device_roles=role_names(tier.roles),
         )
         request = protocol.BdevFormat(
-            properties=properties, owner_uid=os.geteuid(), owner_gid=os.getegid(), force=force
+            properties=properties,
+            owner_uid=os.geteuid(),
+            owner_gid=os.getegid(),
+            force=force,
+            vmd_enabled=vmd and tier.storage_class is Class.NVME,
         )
         try:
             reply = await self._helper.call(request)

@@ -79,11 +79,14 @@ def parse(text: str) -> Mapping[str, int]:
     return {match["key"]: int(match["value"]) for match in matches if match}
 
 
-def check_available(ramdisk_bytes: int, memory: MemorySnapshot) -> None:
-    """Before RAM disks of that size together are mounted: Fault 214 where less than 90 % of it is available."""
+def check_available(ramdisk_bytes: int, memory: MemorySnapshot, *, reclaimed_bytes: int = 0) -> None:
+    """Before RAM disks of that size together are mounted: Fault 214 where less than 90 % of it is available.
+    `reclaimed_bytes` are used now by RAM disks that the new ones take the place of."""
     need = ramdisk_bytes * _AVAILABLE_PERCENT_MIN // 100
-    if memory.available_bytes < need:
-        raise faults.ramdisk_low_memory("Available", ramdisk_bytes, need, memory.available_bytes)
+    have = memory.available_bytes + reclaimed_bytes
+    if have < need:
+        parts = f"{_AVAILABLE_PERCENT_MIN} % of them"
+        raise faults.ramdisk_low_memory("Available", ramdisk_bytes, need, have, parts=parts)
 
 
 def check_existing(mount: Path, existing_bytes: int, configured_bytes: int) -> None:

@@ -11,7 +11,7 @@ from daos_control.proto.mgmt import pool_pb2, system_pb2
 from daos_control.system.pool_properties import by_name
 from fake_dmg import run_dmg
 
-GROUPS = "cert, network, pool, server, server-version, storage, system or version"
+GROUPS = "cert, config, network, pool, server, server-version, storage, system or version"
 SIZES = "use (--scm-size and --nvme-size) or (--meta-size and --data-size) or (--size)"
 
 MISTAKES = [

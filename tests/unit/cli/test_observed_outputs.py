@@ -282,8 +282,12 @@ def recorded(name: str) -> tuple[str, int]:
 
 
 def without_keys(text: str) -> str:
-    """The numbers that stand for equal hosts mean nothing; only their form counts."""
+    """Without the numbers that stand for equal hosts."""
     return re.sub(r'^(\s+)"\d{1,20}": \{$', r'\1"KEY": {', text, flags=re.MULTILINE)
+
+
+# The paths in this recording are not those of the host that it was made on, and its number is of those.
+OTHER_NUMBERS = {"drpceng_storage_format_j"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -291,7 +295,10 @@ def test_output_has_the_bytes_of_daos(case: Case) -> None:
     expected, code = recorded(case.name)
     with patch("daos_control.client.pool_create.uuids.uuid4", return_value=uuid.UUID(case.uuid)):
         run = run_dmg(*case.args.split(), hosts=(case.host,), **case.answers)
-    assert without_keys(run.both) == without_keys(expected)
+    if case.name in OTHER_NUMBERS:
+        assert without_keys(run.both) == without_keys(expected)
+    else:
+        assert run.both == expected
     assert run.code == code
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from daos_control.config import memory
-from daos_control.config.memory import GIB, Memory
+from daos_control.config.memory import GIB
 from daos_control.config.models import ServerConfig
 from daos_control.config.problems import ConfigError
 from daos_control.faults import Code, ControlError, Fault
+from daos_control.storage.memory import MemorySnapshot
 from unit.config.samples import REMOVE, document, nvme, parse, spoil
 
 PAGE_KIB = 2048
@@ -20,9 +21,8 @@ def config(engines: int = 2, **changes: Any) -> ServerConfig:
     return parse(spoil(document(engines), {key.replace("__", "."): value for key, value in changes.items()}))
 
 
-def host(gib: float, available_gib: float | None = None) -> Memory:
-    available = gib if available_gib is None else available_gib
-    return Memory(int(gib * 1024 * 1024), int(available * 1024 * 1024), PAGE_KIB)
+def host(gib: float) -> MemorySnapshot:
+    return MemorySnapshot(total_kib=int(gib * 1024 * 1024), huge_page_kib=PAGE_KIB)
 
 
 def sizes(made: ServerConfig) -> list[int]:
@@ -116,8 +116,11 @@ def test_memory_for_less_than_the_smallest_ram_disk_is_refused() -> None:
     with pytest.raises(Fault) as caught:
         memory.with_ramdisk_sizes(config(system_ram_reserved=1), host(10.9))
     assert caught.value.code == Code.SCM_RAMDISK_LOW_MEM
-    assert "total memory of 10.9 GiB" in caught.value.description
-    assert "11.0 GiB are needed" in caught.value.description
+    assert caught.value.description == (
+        "Total memory (RAM) is too small for RAM disks of 8.0 GiB: 11.0 GiB are needed (with 0.0 GiB of huge pages, "
+        "1 GiB of system_ram_reserved, and 1.0 GiB for each of 2 engines), 10.9 GiB found"
+    )
+    assert "system_ram_reserved" in caught.value.resolution
 
 
 def test_more_reserved_than_there_is_is_refused() -> None:
@@ -134,16 +137,6 @@ def test_persistent_memory_is_not_sized() -> None:
 def test_without_engines_nothing_is_sized() -> None:
     plain = parse({})
     assert memory.with_ramdisk_sizes(plain, host(1)) is plain
-
-
-@pytest.mark.parametrize(("available_gib", "enough"), [(9.0, True), (8.99, False)])
-def test_nine_tenths_of_a_ram_disk_must_be_available(available_gib: float, enough: bool) -> None:
-    if enough:
-        memory.check_available(10, host(64, available_gib))
-        return
-    with pytest.raises(Fault, match="available memory") as caught:
-        memory.check_available(10, host(64, available_gib))
-    assert caught.value.code == Code.SCM_RAMDISK_LOW_MEM
 
 
 def test_huge_pages_are_wanted_on_the_nodes_of_the_engines() -> None:

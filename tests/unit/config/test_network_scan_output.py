@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from daos_control.cli import daos_server_network as output
+from daos_control.faults import ControlError
+from daos_control.network import scan
+from daos_control.network.scan import FabricInterface
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +87,17 @@ def test_without_interfaces_there_is_the_host_alone_and_null_in_json() -> None:
     assert body["HostFabric"] == {"Interfaces": None, "Providers": None, "NumaCount": 0, "CoresPerNuma": 0}
 
 
-def test_the_number_of_a_fabric_does_not_depend_on_the_order_of_interfaces() -> None:
-    a, b = Interface("ofi+tcp", "eth0"), Interface("ofi+verbs", "ib0", 1, 2, 32)
-    assert output.fabric_key(listed(a, b)) == output.fabric_key(listed(b, a))
-    assert output.fabric_key(listed(a)) != output.fabric_key(listed(b))
-
-
-def test_loopback_and_other_providers_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-    import types
-
+def test_loopback_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    wanted = Interface("ofi+tcp;ofi_rxm", "eth0")
-    everything = [wanted, Interface("ofi+tcp", "lo", net_dev_class=772), Interface("ofi+verbs", "ib0")]
-    fake: Any = types.ModuleType("daos_control.network.scan")
-    fake.scan = lambda provider: asked.append(provider) or everything
-    monkeypatch.setitem(sys.modules, "daos_control.network.scan", fake)
-    import daos_control.network
-
-    monkeypatch.setattr(daos_control.network, "scan", fake, raising=False)
+    wanted = FabricInterface("ofi+tcp", "eth0", 0, 0, 1)
+    everything = [wanted, FabricInterface("ofi+tcp", "lo", 0, 0, 772)]
+    monkeypatch.setattr(scan, "scan", lambda provider: asked.append(provider) or everything)
     assert output.scan("ofi+tcp") == [wanted]
     assert asked == ["ofi+tcp"]
+
+
+def test_a_provider_that_works_nowhere_is_an_error_in_daos_s_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "scan", lambda provider: [])
+    with pytest.raises(ControlError) as caught:
+        output.scan("ofi+verbs")
+    assert str(caught.value) == "get local fabric interfaces: no fabric interfaces found with provider ofi+verbs"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daos_control.cli.daos_server import scrub_proxies
+from daos_control.cli.server_parsing import scrub_proxies
 
 PROXIES = {"http_proxy": "a", "HTTPS_PROXY": "b", "ftp_proxy": "c", "SOCKS_PROXY": "d", "no_proxy": "e"}
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from lab import cpio, hardware, packages, qemu, session
 from lab.errors import LabError
 from lab.images import Images

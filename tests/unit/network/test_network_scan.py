@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daos_control.network import interfaces, scan, topology
+from daos_control.network import interfaces, offers, scan, topology
 from daos_control.network.interfaces import ETHERNET, LOOPBACK, State
 from daos_control.network.topology import NumaNode
 from daos_control.proto.ctl import network_pb2
@@ -42,6 +42,11 @@ def found(sysfs: Path) -> list[interfaces.Interface]:
     return interfaces.interfaces(sysfs, ADDRESSES)
 
 
+def listed(provider: str, sysfs: Path) -> list[scan.FabricInterface]:
+    known = found(sysfs)
+    return scan.scan(provider, sysfs=sysfs, found=known, offered=offers.by_rules(known, sysfs))
+
+
 def test_interfaces_are_read_with_state_and_node(sysfs: Path) -> None:
     by_name = {interface.name: interface for interface in found(sysfs)}
     assert by_name["eth0"].numa_node == 1
@@ -53,20 +58,20 @@ def test_interfaces_are_read_with_state_and_node(sysfs: Path) -> None:
 
 
 def test_providers_work_on_what_is_up_and_has_an_address(sysfs: Path) -> None:
-    usable = scan.scan("ofi+tcp", found=found(sysfs))
+    usable = listed("ofi+tcp", sysfs)
     assert [one.device for one in usable] == ["eth0", "lo", "veth3"]
     assert {one.priority for one in usable} == {0}
     assert usable[0] == scan.FabricInterface("ofi+tcp", "eth0", 1, 0, ETHERNET)
 
 
-def test_all_providers_are_listed_by_preference(sysfs: Path) -> None:
-    of_eth0 = [one for one in scan.scan(found=found(sysfs)) if one.device == "eth0"]
+def test_all_providers_are_listed_with_the_priorities_of_libfabric(sysfs: Path) -> None:
+    of_eth0 = [one for one in listed("", sysfs) if one.device == "eth0"]
     assert [(one.provider, one.priority) for one in of_eth0] == [
-        ("ofi+tcp", 0),
-        ("ofi+tcp;ofi_rxm", 1),
-        ("ofi+sockets", 2),
+        ("ofi+sockets", 0),
+        ("ofi+tcp;ofi_rxm", 2),
+        ("ofi+tcp", 3),
     ]
-    assert scan.scan("ofi+verbs", found=found(sysfs)) == []
+    assert listed("ofi+verbs", sysfs) == []
 
 
 def test_the_kernel_tells_the_loopback_address() -> None:
@@ -77,7 +82,7 @@ def test_the_kernel_tells_the_loopback_address() -> None:
 async def test_the_answer_to_a_scan_is_the_observed_one(sysfs: Path) -> None:
     handlers = NetworkHandlers(
         "ofi+tcp",
-        scan=lambda provider: [one for one in scan.scan(provider, found=found(sysfs)) if one.device != "veth3"],
+        scan=lambda provider: [one for one in listed(provider, sysfs) if one.device != "veth3"],
         nodes=lambda: [NumaNode(0, (0, 1), 2)],
     )
     assert await handlers.network_scan(network_pb2.NetworkScanReq()) == network_pb2.NetworkScanResp(
@@ -88,7 +93,7 @@ async def test_the_answer_to_a_scan_is_the_observed_one(sysfs: Path) -> None:
         corespernuma=2,
     )
     everything = await handlers.network_scan(network_pb2.NetworkScanReq(provider="ALL"))
-    assert [one.provider for one in everything.interfaces] == ["ofi+tcp", "ofi+tcp;ofi_rxm", "ofi+sockets"]
+    assert [one.provider for one in everything.interfaces] == ["ofi+sockets", "ofi+tcp;ofi_rxm", "ofi+tcp"]
     sockets = await handlers.network_scan(network_pb2.NetworkScanReq(provider="ofi+sockets"))
     assert [one.provider for one in sockets.interfaces] == ["ofi+sockets"]
     without = await handlers.network_scan(network_pb2.NetworkScanReq(excludeinterfaces="eth0,eth1"))

@@ -131,6 +131,12 @@ class Ops:
     async def unmount_scm(self, storage: EngineStorage) -> None:
         self._do(f"unmount {storage.index}")
 
+    async def clean_up(self, storage: EngineStorage) -> None:
+        raise AssertionError("not of a format")
+
+    def check_memory(self, storage: EngineStorage) -> None:
+        raise AssertionError("not of a format")
+
     def scm_usage(self, storage: EngineStorage) -> ScmUsage | None:
         return self.usage
 

@@ -68,8 +68,11 @@ def test_nine_tenths_of_the_ram_disks_must_be_available() -> None:
     now = replace(memory.MemorySnapshot(), available_kib=9 << 20)
     memory.check_available(10 * memory.GIB, now)
     with pytest.raises(Fault, match="Available") as caught:
-        memory.check_available(10 * memory.GIB + 10, now)
+        memory.check_available(20 * memory.GIB, now)
     assert caught.value.code == Code.SCM_RAMDISK_LOW_MEM
+    assert "18.0 GiB are needed (90 % of them), 9.0 GiB found" in caught.value.description
+    assert "9.0 GiB are missing" in caught.value.resolution
+    memory.check_available(20 * memory.GIB, now, reclaimed_bytes=9 * memory.GIB)
 
 
 def test_a_mounted_ram_disk_may_be_smaller_than_configured_but_not_larger() -> None:
@@ -78,6 +81,7 @@ def test_a_mounted_ram_disk_may_be_smaller_than_configured_but_not_larger() -> N
     with pytest.raises(Fault) as caught:
         memory.check_existing(Path("/mnt/daos0"), 5, 4)
     assert caught.value.code == Code.SCM_RAMDISK_BAD_SIZE
+    assert caught.value.resolution.startswith("To keep what is on it, set scm_size")
 
 
 def test_persistent_memory_is_found_with_its_namespace(tmp_path: Path) -> None:

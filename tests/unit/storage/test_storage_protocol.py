@@ -53,7 +53,8 @@ def test_every_request_survives_the_wire(request_: protocol.Request) -> None:
 
 
 def test_every_method_has_a_request_here() -> None:
-    assert {protocol.method_of(request) for request in REQUESTS} == set(protocol.METHODS)
+    ours = {name for name, m in protocol.METHODS.items() if m.request.__module__ == protocol.__name__}
+    assert {protocol.method_of(request) for request in REQUESTS} == ours
 
 
 @pytest.mark.parametrize("request_", REQUESTS[1:], ids=protocol.method_of)

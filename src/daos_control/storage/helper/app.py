@@ -15,12 +15,14 @@ from typing import Any
 
 from daos_control.faults import Fault
 from daos_control.faults import pbin as faults
-from daos_control.storage.helper import bdev, metadata, protocol, scm
+from daos_control.storage.helper import bdev, locks, metadata, protocol, scm
 from daos_control.storage.helper.protocol import METHODS, PingReply, Request
 from daos_control.version import PRODUCT_VERSION
 
 OWNER_FILE = Path("/etc/daos/daos_server_helper.owner")
 OWNER_DEFAULT = "daos_server"
+# Behind a socket of systemd, whoever connects and says nothing must not keep a process for ever.
+REQUEST_SECONDS_MAX = 5
 
 HANDLERS: dict[str, Callable[[Any], Any]] = {
     "Ping": lambda _: PingReply(PRODUCT_VERSION, protocol.HELPER_NAME),
@@ -69,16 +71,27 @@ def main() -> int:
 
 
 def _serve() -> bytes:
+    data = _read_request()
     _check_caller()
     if os.geteuid() != 0:
         raise faults.helper_not_privileged(protocol.HELPER_NAME)
-    data = sys.stdin.buffer.read(protocol.MESSAGE_BYTES_MAX + 1)
     _import_handler(protocol.peek_method(data))
     method, request = protocol.decode_request(data)
     # The last resort against a hang: SIGALRM ends this process, and with it the program it runs.
     signal.alarm(METHODS[method].limit_s)
     _check_owner(request)
-    return protocol.encode_reply(HANDLERS[method](request))
+    with locks.held(request):
+        return protocol.encode_reply(HANDLERS[method](request))
+
+
+def _read_request() -> bytes:
+    """All of it, also of one that is refused: a socket that is closed with something unread loses our answer."""
+    signal.alarm(REQUEST_SECONDS_MAX)
+    data = sys.stdin.buffer.read(protocol.MESSAGE_BYTES_MAX + 1)
+    while sys.stdin.buffer.read(1 << 16):
+        pass
+    signal.alarm(0)
+    return data
 
 
 def _import_handler(method: str) -> None:

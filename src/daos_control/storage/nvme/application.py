@@ -26,6 +26,7 @@ from daos_control.storage.nvme.jsonrpc import RpcClient, RpcError
 PROGRAM: Final = "spdk_tgt"
 PROGRAM_FILE: Final = Path("/etc/daos/daos_spdk_program")  # names another one; only root may write it
 _PLACES: Final = ("/usr/libexec/spdk", "/opt/spdk/bin", "/usr/local/bin", "/opt/daos/prereq/release/spdk/bin")
+_PREFIX: Final = "daos_spdk_"
 _START_SECONDS: Final = 30.0
 _INIT_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 5.0
@@ -83,7 +84,9 @@ def find() -> Path:
 async def running(options: Options) -> AsyncIterator[RpcClient]:
     """The program, ready for calls. Fault 1 where it is not installed, 802 or 803 where it does not start."""
     program = find()
-    directory = Path(tempfile.mkdtemp(prefix="daos_spdk_", dir=_private_place()))
+    place = _private_place()
+    _remove_stale(place)
+    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}_", dir=place))
     process: asyncio.subprocess.Process | None = None
     try:
         socket = directory / "rpc.sock"
@@ -146,8 +149,16 @@ class _Output:
         return "; ".join(dict.fromkeys(telling[-3:]))
 
 
-def _private_place() -> str | None:
-    return "/run" if os.access("/run", os.W_OK) else None
+def _private_place() -> Path:
+    return Path("/run") if os.access("/run", os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _remove_stale(place: Path) -> None:
+    """The directories of helpers that were killed."""
+    for directory in place.glob(f"{_PREFIX}*"):
+        owner = directory.name.removeprefix(_PREFIX).partition("_")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _start(program: Path, socket: Path, options: Options) -> asyncio.subprocess.Process:

@@ -87,15 +87,18 @@ async def firmware_update(
 
 
 async def _format_one(session: Session, device: Attached, *, force: bool) -> Fault | None:
+    """All namespaces or none: one that holds something foreign keeps the others from being touched, too."""
     if not device.namespaces:
         return faults.format_failed(str(device.address), "the controller has no namespaces")
-    failures = []
-    for namespace in device.namespaces:
-        try:
-            await wipe.wipe(session, device, namespace, force=force)
-        except Fault as fault:
-            failures.append(fault)
-    return failures[0] if failures else None
+    try:
+        if not force:
+            for namespace in device.namespaces:
+                await wipe.check(session, device, namespace)
+        for namespace in device.namespaces:
+            await wipe.wipe(session, device, namespace)
+    except Fault as fault:
+        return fault
+    return None
 
 
 async def _matching(session: Session, model: str, revision: str) -> list[tuple[Attached, NvmeController]]:

@@ -14,7 +14,7 @@ class BdevPrepare(Request):
     Lists are of addresses with blanks between them; an empty allow list means all devices. `huge_nodes` as
     "nodes_hp[0]=128" gives the pages per NUMA node, and `hugepage_count` those of node 0 where it is empty. A
     request with one of `clean_*` cleans only: files of huge pages of dead programs, and lock files of the devices
-    listed, or, with `clean_spdk_lockfiles_any`, of all.
+    listed, or, with `clean_spdk_lockfiles_any`, of all. `pages_only` leaves all devices alone.
     """
 
     hugepage_count: int = 0
@@ -28,6 +28,7 @@ class BdevPrepare(Request):
     reset_: bool = False
     disable_vfio: bool = False
     enable_vmd: bool = False
+    pages_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ def prepare(request: BdevPrepare) -> BdevPrepareReply:
         kernel.apply(plan, machine)
         return BdevPrepareReply(vmd_prepared=plan.vmd)
     user = request.target_user or "root"
-    plan = binding.plan_prepare(host, choice, disable_vfio=request.disable_vfio, target_is_root=_is_root(user))
+    plan = Plan()
+    if not request.pages_only:
+        plan = binding.plan_prepare(host, choice, disable_vfio=request.disable_vfio, target_is_root=_is_root(user))
     pages = huge_pages.plan(host, request.huge_nodes, request.hugepage_count)
     _log(plan)
     kernel.allocate(pages, host.page_kib, machine)

@@ -29,19 +29,23 @@ _BLOBSTORE_TYPE: Final = slice(56, 72)
 _RAID: Final = b"SPDKRAID"
 
 
-async def wipe(session: Session, device: Attached, namespace: Namespace, *, force: bool) -> None:
-    """Make a namespace blank for the engine.
-
-    Fault 302 where it holds something that is neither DAOS's nor nothing, unless forced; where the device refuses a
-    command; or where what was written does not read back. A crash leaves it as it was or partly blank: repeating
-    the format finishes it.
-    """
-    where = f"{device.address} namespace {namespace.id}"
-    try:
-        limits = await session.limits(device)
-        found = await _contents(session, device, namespace, limits)
-        if found and not force:
+async def check(session: Session, device: Attached, namespace: Namespace) -> None:
+    """Fault 302 where it holds something that is neither DAOS's nor nothing, or cannot be read."""
+    where = _where(device, namespace)
+    with _refusals(where):
+        if found := await _contents(session, device, namespace, await session.limits(device)):
             raise faults.holds_foreign_data(where, ", ".join(found))
+
+
+async def wipe(session: Session, device: Attached, namespace: Namespace) -> None:
+    """Make a namespace blank for the engine, whatever it holds.
+
+    Fault 302 where the device refuses a command, or where what was written does not read back. A crash leaves it as
+    it was or partly blank: repeating the format finishes it.
+    """
+    where = _where(device, namespace)
+    with _refusals(where):
+        limits = await session.limits(device)
         steps.reached(FORMAT, "wipe", "before")
         for start, length in reversed(_ends(namespace)):  # what names the content is erased last
             await _erase(session, device, namespace, limits, start, length)
@@ -50,6 +54,16 @@ async def wipe(session: Session, device: Attached, namespace: Namespace, *, forc
         steps.reached(FORMAT, "wipe", "after")
         if left := await _contents(session, device, namespace, limits):
             raise faults.format_failed(where, f"after it was erased it still holds {', '.join(left)}")
+
+
+def _where(device: Attached, namespace: Namespace) -> str:
+    return f"{device.address} namespace {namespace.id}"
+
+
+@contextmanager
+def _refusals(where: str) -> Iterator[None]:
+    try:
+        yield
     except (CommandError, RpcError) as error:
         raise faults.format_failed(where, str(error)) from error
 
