@@ -135,7 +135,7 @@ class Rig:
 
     def dmg_seconds(self) -> float:
         began = time.perf_counter()
-        command = [self.programs / "dmg", "-o", self.root / "control.yml", "system", "query"]
+        command = [str(self.programs / "dmg"), "-o", str(self.root / "control.yml"), "system", "query"]
         subprocess.run(command, check=True, capture_output=True, env=self.environment)
         return time.perf_counter() - began
 

@@ -149,8 +149,8 @@ class PrivateHost:
         return child
 
     def listen(self, name: str, *helper: str, with_systemd: bool = False) -> Path:
-        """A socket for everybody at which each connection gets a process of `helper` (this project's, unless given),
-        as with Accept=yes and StandardInput=socket of systemd."""
+        """A socket for everybody at which each connection gets a process of `helper` (this project's, unless
+        given), as with Accept=yes and StandardInput=socket of systemd."""
         path = self.area / name
         command = list(helper) or [os.fspath(HELPER)]
         if with_systemd:

@@ -118,6 +118,9 @@ def _once_listening(host: PrivateHost, path: Path) -> dict[str, Any]:
     return answer
 
 
+OLD_RELEASE = '{"Error":null,"Payload":{"Version":"0.0.1","AppName":"daos_server_helper"}}'
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -126,10 +129,7 @@ def _once_listening(host: PrivateHost, path: Path) -> dict[str, Any]:
         ("cat >/dev/null; echo garbage", "no reply"),
         ("cat >/dev/null; head -c 3000000 /dev/zero", "no reply"),
         ("exec sleep 30", "within 1 s"),
-        (
-            """cat >/dev/null; echo '{"Error":null,"Payload":{"Version":"0.0.1","AppName":"daos_server_helper"}}'""",
-            "version 0.0.1",
-        ),
+        (f"cat >/dev/null; echo '{OLD_RELEASE}'", "version 0.0.1"),
     ],
 )
 @pytest.mark.asyncio

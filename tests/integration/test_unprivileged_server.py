@@ -15,7 +15,7 @@ from daos_control.demo.session import program
 from daos_control.faults import Code
 from daos_control.security import certs
 from integration.private_host import HELPER, USER, PrivateHost, interrupt, until
-from integration.test_storage_transports import needs_sudo, sudoers
+from integration.test_storage_transports import OLD_RELEASE, needs_sudo, sudoers
 from integration.test_whole_system import free_port
 
 pytestmark = [
@@ -114,8 +114,7 @@ def test_a_server_without_privileges_formats_serves_and_leaves_nothing_mounted(h
 
 def test_a_server_whose_helper_is_of_another_release_or_not_there_does_not_start(host: PrivateHost) -> None:
     old = host.area / "daos_server_helper"
-    reply = '{"Error":null,"Payload":{"Version":"0.0.1","AppName":"daos_server_helper"}}'
-    old.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{reply}'\n")
+    old.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{OLD_RELEASE}'\n")
     old.chmod(0o755)
     socket_path = host.listen("helper.sock", os.fspath(old))
     site = Site(host, helper_socket=socket_path)

@@ -1,7 +1,7 @@
 """The ways to a helper process: started by us, as root or through sudo, or by systemd for a connection of ours.
 
-Each way carries one request and brings one answer. A helper that cannot be reached is Fault 4 here; what an answer is
-worth is decided by `helper_client`.
+Each way carries one request and brings one answer. A helper that cannot be reached is Fault 4 here; what an answer
+is worth is decided by `helper_client`.
 """
 
 import asyncio

@@ -117,8 +117,8 @@ def test_memory_for_less_than_the_smallest_ram_disk_is_refused() -> None:
         memory.with_ramdisk_sizes(config(system_ram_reserved=1), host(10.9))
     assert caught.value.code == Code.SCM_RAMDISK_LOW_MEM
     assert caught.value.description == (
-        "Total memory (RAM) is too small for RAM disks of 8.0 GiB: 11.0 GiB are needed (with 0.0 GiB of huge pages, "
-        "1 GiB of system_ram_reserved, and 1.0 GiB for each of 2 engines), 10.9 GiB found"
+        "Total memory (RAM) is too small for RAM disks of 8.0 GiB: 11.0 GiB are needed (with 0.0 GiB of huge "
+        "pages, 1 GiB of system_ram_reserved, and 1.0 GiB for each of 2 engines), 10.9 GiB found"
     )
     assert "system_ram_reserved" in caught.value.resolution
 

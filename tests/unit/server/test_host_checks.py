@@ -13,28 +13,28 @@ from daos_control.faults import Code, Fault
 from daos_control.server import host_checks
 from daos_control.server.host_checks import Kernel
 from daos_control.storage.memory import MemorySnapshot, NodeMemory
-from unit.config.samples import document, parse, spoil
+from unit.config.samples import document, nvme, parse, spoil
 
 GOOD = Kernel(iommu=True)
 RAM_ONLY = {f"engines.{index}.storage": [{"class": "ram", "scm_mount": f"/m{index}"}] for index in (0, 1)}
-FILES = {
-    f"engines.{i}.storage.1": {"class": "file", "bdev_list": [f"/var/bdev{i}"], "bdev_size": 4} for i in (0, 1)
-}
+NVME = {f"engines.{index}.storage.1": nvme(f"0000:8{index}:00.0") for index in (0, 1)}
 NOT_USING_SPDK: dict[str, dict[str, Any]] = {
     "no block devices": RAM_ONLY,
     "embedded engine": {"daos_control": {"embedded_engine": True}},
-    "huge pages disabled": FILES | {"disable_hugepages": True},
+    "huge pages disabled": {"disable_hugepages": True},
 }
 REFUSED: dict[str, tuple[Kernel, dict[str, Any], Code, tuple[str, ...]]] = {
     "transparent huge pages": (
-        replace(GOOD, transparent_huge_pages="madvise"), {}, Code.SERVER_TRANSPARENT_HUGEPAGE_ENABLED,
+        replace(GOOD, transparent_huge_pages="madvise"), NVME, Code.SERVER_TRANSPARENT_HUGEPAGE_ENABLED,
         ('"madvise"', '"never"', "allow_thp", "transparent_hugepage=never"),
     ),
     "transparent huge pages, files": (
-        replace(GOOD, transparent_huge_pages="always"), FILES, Code.SERVER_TRANSPARENT_HUGEPAGE_ENABLED, ("always",),
+        replace(GOOD, transparent_huge_pages="always"), {}, Code.SERVER_TRANSPARENT_HUGEPAGE_ENABLED, ("always",),
     ),
-    "no IOMMU": (replace(GOOD, iommu=False), {}, Code.SERVER_IOMMU_DISABLED, ("/sys/class/iommu", "intel_iommu=on")),
-    "no VFIO": (GOOD, {"disable_vfio": True}, Code.SERVER_VFIO_DISABLED, ("disable_vfio",)),
+    "no IOMMU": (
+        replace(GOOD, iommu=False), NVME, Code.SERVER_IOMMU_DISABLED, ("/sys/class/iommu", "intel_iommu=on"),
+    ),
+    "no VFIO": (GOOD, NVME | {"disable_vfio": True}, Code.SERVER_VFIO_DISABLED, ("disable_vfio",)),
 }  # fmt: skip
 
 
@@ -59,9 +59,9 @@ def test_who_does_not_use_spdk_is_not_asked_for_what_it_needs(case: str) -> None
 @pytest.mark.parametrize(
     ("kernel", "changes"),
     [
-        (GOOD, {}),
-        (Kernel(is_root=True), {"disable_vfio": True}),
-        (Kernel(), FILES),
+        (GOOD, NVME),
+        (Kernel(is_root=True), NVME | {"disable_vfio": True}),
+        (Kernel(), {}),
         (replace(GOOD, transparent_huge_pages="always"), {"allow_thp": True}),
     ],
 )

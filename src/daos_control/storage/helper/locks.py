@@ -1,8 +1,8 @@
-"""One request at a time on one storage: a request that is repeated while its first process still works waits for it.
+"""One request at a time on one storage: one that is repeated while its first process still works waits for it.
 
-A helper outlives the server that asked, if that is killed; the server that comes next must not format beside it. The
-locks are the kernel's (flock), so that they end with their process: on the device itself, which also keeps udev away
-from it meanwhile, and, where there is no device, on the directory that holds the mount point or the file.
+A helper outlives the server that asked, if that is killed; the server that comes next must not format beside it.
+The locks are the kernel's (flock), so that they end with their process: on the device itself, which also keeps udev
+away from it meanwhile, and, where there is no device, on the directory that holds the mount point or the file.
 """
 
 import contextlib
