@@ -1,71 +1,20 @@
 """daos_server as an ordinary user, with embedded engines, and the helper by each of its ways."""
 
-import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from daos_control.demo.layout import Layout
-from daos_control.demo.session import program
 from daos_control.faults import Code
-from daos_control.security import certs
-from integration.private_host import HELPER, USER, PrivateHost, interrupt, until
+from integration.private_host import HELPER, PrivateHost, interrupt
+from integration.private_site import Site
 from integration.test_storage_transports import OLD_RELEASE, needs_sudo, sudoers
-from integration.test_whole_system import free_port
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="a namespace with a user of its own needs root"),
 ]
-
-
-class Site:
-    """One server with two engines on a private host; all its files are the user's."""
-
-    def __init__(self, host: PrivateHost, **ours: object) -> None:
-        self.host = host
-        state = host.area / "state"
-        state.mkdir()
-        self.layout = Layout.plan(state, hosts=1, engines=2, port=free_port())
-        self.member = self.layout.hosts[0]
-        certs.init(self.layout.certificates)
-        self.layout.write_configs()
-        config = self.layout.server_config(self.member)
-        data = yaml.safe_load(config.read_text())
-        data["daos_control"] |= {name: os.fspath(value) for name, value in ours.items()}  # type: ignore[call-overload]
-        config.write_text(yaml.safe_dump(data))
-        done = host.run("chown", "-R", USER, os.fspath(state), os.fspath(self.layout.sockets))
-        assert done.returncode == 0, done.stderr
-
-    def start(self) -> Any:
-        command = [program("daos_server"), "start", "-o", os.fspath(self.layout.server_config(self.member))]
-        return self.host.start(*command, as_user=True, log=self.host.area / "server.log")
-
-    def log(self) -> str:
-        return (self.host.area / "server.log").read_text(errors="replace")
-
-    def dmg(self, *arguments: str) -> Any:
-        """The JSON that a command answers; None where it fails."""
-        done = self.host.run(program("dmg"), "-o", os.fspath(self.layout.control_config), "-j", *arguments)
-        return json.loads(done.stdout)["response"] if done.returncode == 0 else None
-
-    def states(self) -> list[str]:
-        found = self.dmg("system", "query")
-        return [member["state"] for member in found["members"]] if found else []
-
-    def until(self, condition: Any, what: str) -> None:
-        try:
-            until(condition, what)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log()}") from None
-
-    def close(self) -> None:
-        shutil.rmtree(self.layout.sockets, ignore_errors=True)
 
 
 @pytest.fixture
@@ -85,8 +34,7 @@ def test_a_server_without_privileges_formats_serves_and_leaves_nothing_mounted(h
         site = Site(host, helper_binary=HELPER)
     try:
         server = site.start()
-        site.until(lambda: server.poll() is not None or site.dmg("storage", "format") is not None, "a format")
-        site.until(lambda: site.states() == ["joined", "joined"], "two ranks")
+        site.format(server)
         assert site.dmg("pool", "create", "--size=256MiB", "tank")["tgt_ranks"]
 
         engines = _engines(server.pid)
