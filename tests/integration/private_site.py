@@ -56,6 +56,16 @@ class Site:
         done = self.host.run(program("dmg"), "-o", os.fspath(self.layout.control_config), "-j", *arguments)
         return json.loads(done.stdout)["response"] if done.returncode == 0 else None
 
+    def answer(self, *arguments: str) -> Any:
+        """As `dmg`, of a command that must succeed."""
+        done = self.host.run(program("dmg"), "-o", os.fspath(self.layout.control_config), "-j", *arguments)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.log()}"
+        return json.loads(done.stdout)["response"]
+
+    def pools(self) -> dict[str, str]:
+        """Labels and UUIDs."""
+        return {pool["label"]: pool["uuid"] for pool in self.answer("pool", "list")["pools"] or ()}
+
     def states(self) -> list[str]:
         found = self.dmg("system", "query")
         return [member["state"] for member in found["members"]] if found else []

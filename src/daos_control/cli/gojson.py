@@ -56,7 +56,7 @@ def _fields(value: object) -> dict[str, object]:
         content = getattr(value, field.name)
         if name == "-" or (field.metadata.get("omit_empty") and (content is None or content in ("", ()))):
             continue
-        encoded[name] = encode(content)
+        encoded[name] = [] if content == () and field.metadata.get("keep_empty") else encode(content)
     return encoded
 
 

@@ -18,6 +18,8 @@ HIDDEN: Final[Metadata] = {"json": "-"}
 """The field is not printed."""
 OMIT_EMPTY: Final[Metadata] = {"omit_empty": True}
 """The field is left out where it is None or empty."""
+KEEP_EMPTY: Final[Metadata] = {"keep_empty": True}
+"""An empty tuple is printed as an empty list: DAOS's tools make that list themselves."""
 NOT_FOLDED: Final[Metadata] = {"fold": False}
 """Hosts that differ in this field only are shown together."""
 

@@ -7,6 +7,7 @@ from typing import Final
 from daos_control.client.connection import Client, Method, Req, Resp, ctl
 from daos_control.client.fanout import HostResult, fan_out
 from daos_control.client.model import HostGroup, HostsResponse, fold, fold_errors
+from daos_control.client.storage_key import storage_key
 from daos_control.client.storage_types import HostStorage, SmdDevice, SmdInfo
 from daos_control.faults import ControlError
 from daos_control.faults.status import describe
@@ -87,7 +88,7 @@ async def _led(client: Client, hosts: Sequence[str] | None, request: smd_pb2.Led
             if failed:
                 failures.append((result.address, ControlError(", ".join(failed))))
             answered.append((result.address, _devices(result.message)))
-    return LedResponse(fold_errors(failures), fold(answered) if answered else None)
+    return LedResponse(fold_errors(failures), fold(answered, storage_key) if answered else None)
 
 
 def _failed_devices(message: smd_pb2.SmdManageResp) -> list[str]:

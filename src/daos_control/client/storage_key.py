@@ -211,6 +211,9 @@ def _system_memory(value: Any) -> int:
     return h.structure("SysMemInfo", {"MemInfo": _MEMORY(value), "NumaNodes": nodes})
 
 
+# Pools stand in answers about devices never: DAOS hashes a map without entries there.
+_SMD: Final = _record("SmdInfo", [("Devices", "devices", _set(_DEVICE)), ("Pools", "pools", lambda _: _u64(0))])
+
 _HOST: Final = _record(
     "HostStorage",
     [
@@ -218,7 +221,7 @@ _HOST: Final = _record(
         ("ScmModules", "scm_modules", _list(_MODULE)),
         ("ScmNamespaces", "scm_namespaces", _list(_SCM_NAMESPACE)),
         ("ScmMountPoints", "scm_mount_points", _list(_MOUNT)),
-        ("SmdInfo", "smd_info", _pointer(lambda _: 0)),
+        ("SmdInfo", "smd_info", _pointer(_SMD)),
         ("RebootRequired", "reboot_required", h.flag),
         ("SysMemInfo", "mem_info", _pointer(_system_memory)),
     ],

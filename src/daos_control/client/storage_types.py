@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from daos_control.client.model import NOT_FOLDED, named, plural
+from daos_control.client.model import KEEP_EMPTY, NOT_FOLDED, named, plural
 from daos_control.system import sizes
 from daos_control.system.member import NIL_RANK
 
@@ -128,7 +128,7 @@ class SmdDevice:
 
     role_bits: int = 0
     uuid: str = ""
-    tgt_ids: tuple[int, ...] | None = None
+    tgt_ids: tuple[int, ...] | None = field(metadata=KEEP_EMPTY, default=None)
     rank: int = 0
     total_bytes: int = 0
     avail_bytes: int = 0

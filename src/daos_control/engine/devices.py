@@ -61,6 +61,7 @@ class Devices:
                     dev_uuid=device.uuid,
                     total_bytes=device.extents.clusters * CLUSTER_BYTES,
                     avail_bytes=device.extents.free_clusters * CLUSTER_BYTES,
+                    cluster_size=CLUSTER_BYTES,
                 )
         return smd_pb2.BioHealthResp(status=int(Status.NONEXIST), dev_uuid=uuid)
 

@@ -59,17 +59,18 @@ def _format_file(path: Path, request: BdevFormat) -> None:
     if size <= 0:
         raise faults.format_failed(str(path), "bdev_size is not set")
     _check_file(path, size, force=request.force)
+    run(FORMAT, file_steps(path, size, request))
+
+
+def file_steps(path: Path, size: int, request: BdevFormat) -> list[Step]:
+    """The old file goes first: there may not be room for two."""
     fresh = path.with_name(f".{path.name}.daos_format")
-    # The old file goes first: there may not be room for two.
-    run(
-        FORMAT,
-        [
-            Step("remove", lambda: _remove(path, fresh)),
-            Step("allocate", lambda: _allocate(fresh, size)),
-            Step("hand_over", lambda: _hand_over(fresh, request)),
-            Step("rename", lambda: _rename(fresh, path)),
-        ],
-    )
+    return [
+        Step("remove", lambda: _remove(path, fresh)),
+        Step("allocate", lambda: _allocate(fresh, size)),
+        Step("hand_over", lambda: _hand_over(fresh, request)),
+        Step("rename", lambda: _rename(fresh, path)),
+    ]
 
 
 def _check_file(path: Path, size: int, *, force: bool) -> None:

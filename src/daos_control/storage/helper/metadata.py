@@ -77,24 +77,29 @@ def format_metadata(request: MetadataFormat) -> None:
     target = mount_points.inspect(root)
     if target.kind in (decisions.Kind.LINK, decisions.Kind.OTHER):
         raise faults.path_access_denied(str(root), f"it is {target.kind.value}")
-    steps = [
-        Step("data", lambda: _make_data(request, data)),
-        Step("complete", lambda: journal.remove(root)),
-    ]
     if request.device:
         device = _device(request.device)
         _check_device(request, target, device)
-        steps = [*_device_steps(request, root, device), *steps]
+        steps = device_steps(request, root, device)
     else:
         if data.exists() and not request.force:
             raise faults.already_formatted(f"the control metadata area {root}")
         _check_filesystem(root)
-        steps.insert(0, Step("root", lambda: mount_points.make(root, request.owner_uid, request.owner_gid)))
+        steps = directory_steps(request, root)
     run(FORMAT, steps)
 
 
-def _device_steps(request: MetadataFormat, root: Path, device: Device) -> list[Step]:
-    # The label is kept: administrators name file systems in /etc/fstab by it.
+def directory_steps(request: MetadataFormat, root: Path) -> list[Step]:
+    """An area without a device of its own."""
+    return [
+        Step("root", lambda: mount_points.make(root, request.owner_uid, request.owner_gid)),
+        Step("data", lambda: _make_data(request, Path(request.data_path))),
+        Step("complete", lambda: journal.remove(root)),
+    ]
+
+
+def device_steps(request: MetadataFormat, root: Path, device: Device) -> list[Step]:
+    """An area on a device. Its label is kept: administrators name file systems in /etc/fstab by it."""
     label = next((signature.label for signature in device.signatures if signature.label), "")
     record = Journal(device.identity, journal.new_uuid(), request.force, device.signatures)
     return [
@@ -104,6 +109,8 @@ def _device_steps(request: MetadataFormat, root: Path, device: Device) -> list[S
         Step("wipe", lambda: _wipe(device.path)),
         Step("mkfs", lambda: _mkfs(device.path, record.uuid, label)),
         Step("mount", lambda: _mount(request)),
+        Step("data", lambda: _make_data(request, Path(request.data_path))),
+        Step("complete", lambda: journal.remove(root)),
     ]
 
 
