@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from daos_control.drpc import Method
 from daos_control.faults.status import Status
+from daos_control.proto.ctl import smd_pb2
 from daos_control.proto.mgmt import acl_pb2, pool_pb2, svc_pb2
 from integration.engine_support import (
     MIB,
@@ -168,6 +169,8 @@ async def test_state_survives_a_kill(engine: EngineProcess, bdev: Path) -> None:
     assert list(found.acl.entries) == ["A::OWNER@:rw", "A::EVERYONE@:r"]
     [device] = (await engine.call(Method.SMD_LIST_DEVS)).devices
     assert (device.total_bytes, device.avail_bytes, list(device.tgt_ids)) == (16 * CLUSTER, 12 * CLUSTER, [0, 1])
+    health = await engine.call(Method.BIO_HEALTH_QUERY, smd_pb2.BioHealthReq(dev_uuid=device.uuid))
+    assert (health.avail_bytes, health.cluster_size) == (12 * CLUSTER, device.cluster_size)
     [pool] = (await engine.call(Method.SMD_LIST_POOLS)).pools
     assert (pool.uuid, list(pool.tgt_ids)) == (request.uuid, [0, 1])
 
