@@ -1,6 +1,8 @@
 """Loop devices, mount points and foreign contents for the tests of storage."""
 
+import fcntl
 import os
+import stat
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +12,7 @@ from daos_control.storage import mounts
 from daos_control.storage.api import Class, EngineStorage, ScmTier
 
 DEVICE_BYTES = 64 << 20
+_LOOP_ADD, _LOOP_REMOVE = 0x4C80, 0x4C81
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -23,6 +26,33 @@ def attach(image: Path, *options: str, size: int = DEVICE_BYTES) -> Path:
     with image.open("wb") as file:
         file.truncate(size)
     return Path(run("losetup", "--find", "--show", *options, os.fspath(image)).strip())
+
+
+def private_loop(image: Path, size: int = DEVICE_BYTES) -> Path:
+    """A loop device over a new, blank file, with a number that nobody else is given: to vanish while it is used."""
+    number = 1000 + os.getpid() % 60000
+    with open("/dev/loop-control", "rb") as control:  # noqa: PTH123
+        fcntl.ioctl(control, _LOOP_ADD, number)
+    device = Path(f"/dev/loop{number}")
+    if not device.exists():
+        os.mknod(device, 0o600 | stat.S_IFBLK, os.makedev(7, number))
+    with image.open("wb") as file:
+        file.truncate(size)
+    run("losetup", os.fspath(device), os.fspath(image))
+    return device
+
+
+def remove_loop(device: Path) -> None:
+    """Take a private loop device away, node and all."""
+    run("losetup", "--detach", os.fspath(device))
+    with open("/dev/loop-control", "rb") as control:  # noqa: PTH123
+        fcntl.ioctl(control, _LOOP_REMOVE, int(device.name.removeprefix("loop")))
+    device.unlink(missing_ok=True)
+
+
+def reattach(image: Path) -> Path:
+    """Another loop device over the same file."""
+    return Path(run("losetup", "--find", "--show", os.fspath(image)).strip())
 
 
 def release(below: Path) -> None:

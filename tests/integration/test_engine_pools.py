@@ -175,6 +175,19 @@ async def test_state_survives_a_kill(engine: EngineProcess, bdev: Path) -> None:
     assert (pool.uuid, list(pool.tgt_ids)) == (request.uuid, [0, 1])
 
 
+async def test_the_led_of_a_file_is_said_to_be_no_led(engine: EngineProcess, bdev: Path) -> None:
+    await begin(engine)
+    [device] = (await engine.call(Method.SMD_LIST_DEVS)).devices
+    for name in (device.uuid, str(bdev)):
+        for action in (smd_pb2.GET, smd_pb2.SET, smd_pb2.RESET):
+            reply = await engine.call(Method.LED_MANAGE, smd_pb2.LedManageReq(ids=name, led_action=action))
+            assert (reply.status, reply.device.uuid) == (Status.NOSYS, device.uuid)
+            assert (reply.device.ctrlr.pci_addr, reply.device.ctrlr.led_state) == (str(bdev), smd_pb2.NA)
+    unknown = await engine.call(Method.LED_MANAGE, smd_pb2.LedManageReq(ids="0000:81:00.0"))
+    assert (unknown.status, unknown.HasField("device")) == (Status.NONEXIST, False)
+    assert (await engine.call(Method.LED_MANAGE, smd_pb2.LedManageReq())).status == Status.INVAL
+
+
 async def test_containers_of_a_pool_are_listed(engine: EngineProcess) -> None:
     await begin(engine)
     request = create_request([0])

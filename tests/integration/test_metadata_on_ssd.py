@@ -45,14 +45,11 @@ def with_roles(area: Path, device: Path | None) -> Callable[[dict[str, Any], Lay
     return change
 
 
-@pytest.mark.parametrize("on_device", [False, True], ids=["directory", "device"])
-def test_pools_outlive_the_loss_of_all_memory_and_of_every_mount(host: PrivateHost, on_device: bool) -> None:
-    device = attach(host.area / "md.img") if on_device else None
-    site = Site(
-        host, engines=1, change=with_roles(host.area, device), helper_socket=host.listen("helper.sock")
-    )  # fmt: skip
+def test_pools_outlive_the_loss_of_all_memory_and_of_every_mount(host: PrivateHost) -> None:
+    change = with_roles(host.area, attach(host.area / "md.img"))
+    site = Site(host, engines=1, change=change, helper_socket=host.listen("helper.sock"))
     ram = str(site.layout.mount(site.member, 0))
-    area = [str(host.area / "md")] if on_device else []
+    area = [str(host.area / "md")]
     try:
         server = site.start()
         site.format(server)

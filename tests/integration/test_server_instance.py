@@ -276,6 +276,22 @@ async def test_a_system_in_checker_mode_gets_the_engine_as_checker_without_a_dea
 # Ends and stops
 
 
+async def test_what_an_engine_left_on_its_devices_is_cleaned_before_each_start_and_after_each_end(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path, "", joined=True) as made:
+        for life in range(2):
+            made.storage.calls.clear()
+            if life:
+                made.instance.request_start()
+            await made.until(is_ready)
+            assert made.storage.calls.count("clean_up") == 1
+            assert made.instance.pid is not None
+            os.kill(made.instance.pid, signal.SIGKILL)
+            await made.until(is_stopped)
+            assert made.storage.calls.count("clean_up") == 2
+
+
 async def test_an_engine_killed_while_ready_is_stopped_with_one_event_and_stays_down(tmp_path: Path) -> None:
     async with site(tmp_path, "", joined=True) as made:
         await made.until(is_ready)

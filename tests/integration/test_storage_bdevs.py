@@ -8,8 +8,6 @@ import pytest
 from daos_control.faults import Code, Fault
 from daos_control.storage import mounts
 from daos_control.storage.api import BdevTier, Class, EngineStorage, Role, ScmState, ScmTier
-from daos_control.storage.helper import bdev
-from daos_control.storage.helper.steps import KILL_AT
 from daos_control.storage.helper_client import HelperClient
 from daos_control.storage.manager import StorageManager
 from integration.storage_devices import FOREIGN, contents, names, run
@@ -56,21 +54,6 @@ async def test_files_take_their_whole_space_and_can_be_made_again(area: Path, ma
             assert status.st_blocks * 512 >= 1 << 30
             assert status.st_mode & 0o777 == 0o660
     assert names(area) == ["a", "b"]
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("place", [f"{step}:{when}" for step in ("remove", "allocate", "hand_over", "rename")
-                                   for when in ("before", "after")])  # fmt: skip
-async def test_a_file_is_whole_or_absent_after_a_kill(
-    area: Path, manager: StorageManager, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    storage = engine(area, files(area / "a"))
-    with monkeypatch.context() as patch:
-        patch.setenv(KILL_AT, f"{bdev.FORMAT}:{place}")
-        assert "killed by signal 9" in (await failure(manager, storage)).description
-    assert not (area / "a").exists() or (area / "a").stat().st_size == 1 << 30
-    assert all(result.error is None for result in await manager.format_bdevs(storage, force=False))
-    assert names(area) == ["a"]
 
 
 @pytest.mark.asyncio

@@ -121,8 +121,9 @@ class Waiting:
         """Show it. The library that draws it is only loaded now: most commands are done before."""
         if self._enabled and self._status is None:
             from rich.console import Console as Terminal
+            from rich.text import Text
 
-            status = Terminal(stderr=True).status(self.text)
+            status = Terminal(stderr=True).status(Text(self.text))  # not as markup: it may hold what a server said
             status.start()
             self._status = status
 
@@ -130,9 +131,10 @@ class Waiting:
         self.text = text
         if self._status is not None:
             from rich.status import Status as Spinner
+            from rich.text import Text
 
             assert isinstance(self._status, Spinner)
-            self._status.update(text)
+            self._status.update(Text(text))
 
     def stop(self) -> None:
         self._enabled = False

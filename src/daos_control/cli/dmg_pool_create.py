@@ -19,6 +19,7 @@ from daos_control.cli.sizing import (
 )
 from daos_control.client.pool_types import PropertyValue
 from daos_control.faults import ControlError
+from daos_control.system import pool_properties
 from daos_control.system.ranks import RankSet
 from daos_control.system.sizes import format_decimal
 
@@ -100,7 +101,10 @@ def command(
 
     if any(item.which.name == "label" for item in properties):
         raise CommandLineError("can't set label property with label argument")
-    properties += property_values(f"label:{label}")
+    if not label:
+        raise CommandLineError("a pool cannot be created without a label")
+    which = pool_properties.by_name("label")
+    properties += (PropertyValue(which, which.parse(label)),)
     acl = read_acl(acl_file) if acl_file else ()
     per_engine = scm_size is not None or nvme_size is not None
     on_ssd = meta_size is not None or data_size is not None

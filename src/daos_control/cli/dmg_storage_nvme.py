@@ -105,7 +105,7 @@ def _single(hosts: HostSet | None) -> tuple[str, ...]:
 
 def _check_address(address: str) -> None:
     if not _ADDRESS.match(address):
-        raise CommandLineError(f"invalid pci address in request: unable to parse {address!r}")
+        raise CommandLineError(f'invalid pci address in request: "{address}": write it as 0000:81:00.0')
 
 
 def _show(response: "HostsResponse") -> None:

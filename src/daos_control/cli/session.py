@@ -66,8 +66,8 @@ def run(
 ) -> T:
     """Do `work` with a client; `hosts` replace those of the configuration.
 
-    On a terminal `waiting` is shown once it has taken a second. Raises what the work raises; Faults of the
-    configuration and of the certificates.
+    On a terminal `waiting` is shown once it has taken a second, with the reason where a request is sent again.
+    Raises what the work raises; Faults of the configuration and of the certificates.
     """
     return run_with_progress(lambda client, _: work(client), waiting=waiting, hosts=hosts)
 
@@ -81,7 +81,7 @@ def run_with_progress(
     with console().waiting(waiting) as shown:
 
         async def main() -> T:
-            async with _client(hosts) as client:
+            async with _client(hosts, lambda why: shown.update(f"{waiting}: {why}")) as client:
                 if not shown.enabled:
                     return await work(client, shown)
                 start = asyncio.get_running_loop().call_later(PROGRESS_AFTER_SECONDS, shown.start)
@@ -93,7 +93,7 @@ def run_with_progress(
         return asyncio.run(main())
 
 
-def _client(hosts: Sequence[str]) -> "Client":
+def _client(hosts: Sequence[str], notice_retry: Callable[[Exception], None]) -> "Client":
     """A client as configured; in the event loop, as its channels belong to it."""
     from daos_control.client.connection import Client
     from daos_control.config import control
@@ -124,6 +124,7 @@ def _client(hosts: Sequence[str]) -> "Client":
         system=config.name,
         port=config.port,
         allow_proxy=given.allow_proxy,
+        notice_retry=notice_retry,
     )
 
 

@@ -66,7 +66,8 @@ class Client:
 
     `credentials` come from `security.tls.client_credentials`; None talks in plain text. `hosts` are the servers to
     begin with ("host:port"; without a port, `port`). `component` is what the servers know the caller as ("admin",
-    "server", "agent"): the common name of its certificate. `random_source` and `sleep` are there for tests.
+    "server", "agent"): the common name of its certificate. `notice_retry` is told why a request has to be sent
+    again. `random_source` and `sleep` are there for tests.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Client:
         port: int = DEFAULT_PORT,
         component: str = "admin",
         allow_proxy: bool = False,
+        notice_retry: Callable[[Exception], None] = lambda _: None,
         random_source: Randomness | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -88,6 +90,7 @@ class Client:
         self.hosts: Final = self.addresses(hosts)
         self.random: Final[Randomness] = random_source or random.Random()
         self.sleep: Final = sleep
+        self.notice_retry: Final = notice_retry
         self._credentials: Final = credentials
         self._allow_proxy: Final = allow_proxy
         self._metadata: Final = (("x-daos-component", component), ("x-daos-version", DAOS_VERSION))

@@ -13,10 +13,11 @@ from daos_control.client.errors import (
     CALL_ERRORS,
     ManagementServiceUnreachableError,
     is_connection_error,
+    is_timeout,
 )
 from daos_control.client.fanout import HostResult
 from daos_control.client.retry import Action, NoResponseError, Policy
-from daos_control.faults import SystemUnavailableError
+from daos_control.faults import Fault, SystemUnavailableError
 from daos_control.faults import client as client_faults
 from daos_control.faults.core import RAFT_UNAVAILABLE
 
@@ -84,10 +85,11 @@ async def invoke_detailed(
     start = known if hosts else retry.candidates(known, client.random.sample)
     deadline = time.monotonic() + timeout
     current, tries = start, 0
+    last: Exception | None = None
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise client_faults.rpc_timeout(method.name, timeout)
+            raise _too_late(method.name, timeout, last)
         limit = left if try_timeout is None else min(left, try_timeout)
         results = await _ask_all(client, current, method, request, limit=limit, linger=linger)
         message, error = _answer(results)
@@ -106,11 +108,23 @@ async def invoke_detailed(
         current = client.addresses(decision.hosts)
         pause = retry.backoff_seconds(tries, client.random.randrange)
         if time.monotonic() + pause >= deadline:
-            raise client_faults.rpc_timeout(method.name, timeout) from error
+            raise _too_late(method.name, timeout, error) from error
+        last = error
+        if error is not None:
+            client.notice_retry(error)
         if on_retry is not None and error is not None:
             on_retry(error)
         await client.sleep(pause)
         tries += 1
+
+
+def _too_late(name: str, seconds: float, last: Exception | None) -> Fault:
+    """Fault 510, which tells what the servers said until then."""
+    fault = client_faults.rpc_timeout(name, seconds)
+    if last is None or is_timeout(last):
+        return fault
+    text = f"{fault.description}; until then the answer was: {last}"
+    return Fault(fault.domain, fault.code, text, fault.resolution)
 
 
 async def _ask_all(

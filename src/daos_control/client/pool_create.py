@@ -214,8 +214,10 @@ def read_acl(path: Path) -> tuple[str, ...]:
     """The entries of an ACL file: one a line, blank lines and comments (#) left out. ControlError for none."""
     try:
         lines: Sequence[str] = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as e:
-        raise ControlError(f"opening ACL file: {e}") from e
+    except OSError as e:
+        raise ControlError(f"opening ACL file: open {path}: {(e.strerror or str(e)).lower()}") from e
+    except UnicodeDecodeError as e:
+        raise ControlError(f"opening ACL file: {path} is not a text file") from e
     entries = tuple(line for line in (raw.strip() for raw in lines) if line and not line.startswith("#"))
     if not entries:
         raise ControlError(f"ACL file '{path}' contains no entries")

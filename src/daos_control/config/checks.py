@@ -5,6 +5,7 @@ Pure: what needs the machine is in `host` and `memory`.
 
 from collections.abc import Iterator
 
+from daos_control.config.device_checks import check_devices, check_mount_points
 from daos_control.config.engine_checks import check_engine, check_engines_together, engine_notices
 from daos_control.config.models import ServerConfig
 from daos_control.config.problems import Finding, Notice
@@ -30,6 +31,8 @@ def check(config: ServerConfig) -> Iterator[Finding]:
         yield from check_engine(config, index)
         yield from check_engine_storage(config, index)
     yield from check_engines_together(config)
+    yield from check_devices(config)
+    yield from check_mount_points(config)
     yield from _check_excluded(config)
 
 

@@ -144,7 +144,10 @@ Rules between keys:
 - `fault_path` and `fault_cb` exclude each other; a fault domain has one or two levels.
 - `disable_hugepages` excludes `nr_hugepages`, and tiers of class `nvme`.
 - `control_metadata.path` needs engines with the role `meta`, and they need it; so does `control_metadata.device`.
-- A device of `bdev_exclude` cannot stand in a `bdev_list`.
+- A device of `bdev_exclude` cannot stand in a `bdev_list`. No device is named twice, be it as SCM, as a block
+  device or for the control metadata; `daos_server start` also finds two names of one device.
+- No `scm_mount` and no `control_metadata.path` lies in another of them.
+- `helper_socket` and `helper_binary` exclude each other.
 
 ### Keys of the fabric
 

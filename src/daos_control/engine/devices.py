@@ -1,4 +1,5 @@
-"""What the engine tells about its block devices: the answers to SmdListDevs, SmdListPools and BioHealthQuery."""
+"""What the engine tells about its block devices: the answers to SmdListDevs, SmdListPools,
+BioHealthQuery and LedManage."""
 
 import time
 
@@ -51,6 +52,17 @@ class Devices:
                 blobs = [_first_cluster(piece) for piece in shard.data]
                 reply.pools.add(uuid=shard.spec.uuid, tgt_ids=range(shard.targets), blobs=blobs)
         return reply
+
+    def manage_led(self, name: str) -> smd_pb2.DevManageResp:
+        """NOSYS for a device of this engine, by its path or uuid: files and the kernel's block devices have no LED
+        that could be shown or set. NONEXIST for a device that is not here, INVAL where none is named."""
+        for device in self._storage.devices:
+            path = str(device.config.path)
+            if name in (device.uuid, path):
+                controller = smd_pb2.NvmeController(pci_addr=path, led_state=smd_pb2.NA)
+                found = smd_pb2.SmdDevice(uuid=device.uuid, ctrlr=controller)
+                return smd_pb2.DevManageResp(status=int(Status.NOSYS), device=found)
+        return smd_pb2.DevManageResp(status=int(Status.NONEXIST if name else Status.INVAL))
 
     def health(self, uuid: str) -> smd_pb2.BioHealthResp:
         """Sizes of a device; of the first one where `uuid` is empty. NONEXIST for a device that is not here."""

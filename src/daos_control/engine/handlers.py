@@ -70,6 +70,7 @@ class Handlers:
             Method.SMD_LIST_DEVS: self.list_devices,
             Method.SMD_LIST_POOLS: self.list_smd_pools,
             Method.BIO_HEALTH_QUERY: self.device_health,
+            Method.LED_MANAGE: self.manage_led,
             Method.POOL_CREATE: self.pool_create,
             Method.POOL_DESTROY: self.pool_destroy,
         }
@@ -153,6 +154,9 @@ class Handlers:
 
     async def device_health(self, request: smd_pb2.BioHealthReq) -> Message:
         return self._devices.health(request.dev_uuid)
+
+    async def manage_led(self, request: smd_pb2.LedManageReq) -> Message:
+        return self._devices.manage_led(request.ids)
 
     async def pool_create(self, request: pool_pb2.PoolCreateReq) -> Message:
         self._check_serving()

@@ -25,7 +25,7 @@ def format_failed(device: str, reason: str) -> Fault:
         "bdev",
         Code.BDEV_FORMAT_FAILURE,
         f"formatting {device} failed: {reason}",
-        "Remove the cause and run the format again.",
+        "Remove the cause, then run 'dmg storage format' again.",
     )
 
 
@@ -72,7 +72,7 @@ def no_filter_match() -> Fault:
         "bdev",
         Code.BDEV_NO_DEVICES_MATCH_FILTER,
         "no NVMe device matches the filter",
-        "Check the model and firmware revision asked for.",
+        "Check the model and the firmware revision asked for: 'daos_server nvme scan' shows those of this host.",
     )
 
 
@@ -81,7 +81,7 @@ def non_root_vfio_disabled() -> Fault:
         "storage",
         Code.BDEV_NON_ROOT_VFIO_DISABLE,
         "only root can use NVMe devices without VFIO",
-        "Run the command as root, or do not disable VFIO.",
+        f"Run the command as root, or allow VFIO: without --disable-vfio, or with disable_vfio: false {_CONFIG}.",
     )
 
 
@@ -90,7 +90,8 @@ def no_iommu() -> Fault:
         "storage",
         Code.BDEV_NO_IOMMU,
         "NVMe devices need an IOMMU unless root uses them, and this host has none enabled",
-        "Enable the IOMMU in the firmware and on the kernel's command line, or run as root.",
+        "Enable the IOMMU in the firmware and on the kernel's command line (intel_iommu=on or amd_iommu=on) and "
+        "reboot, or run as root.",
     )
 
 
@@ -152,7 +153,8 @@ def huge_pages_unavailable(node: int, wanted: int, found: int | None, reason: st
         Code.BDEV_UNKNOWN,
         what,
         "Free memory on that node ('echo 3 > /proc/sys/vm/drop_caches' helps against fragmentation), ask for fewer "
-        "with nr_hugepages or -p, or reserve them at boot with hugepages=N on the kernel's command line.",
+        "(nr_hugepages in the server's configuration file, or -p of 'daos_server nvme prepare'), or reserve them "
+        "at boot with hugepages=N on the kernel's command line.",
     )
 
 
@@ -185,5 +187,6 @@ def spdk_failed(method: str, code: int, reason: str) -> Fault:
         "spdk",
         Code.SPDK_BINDING_FAILED,
         f"SPDK refused {method}: {reason} (code {code})",
-        "See the server's log for what SPDK's program wrote, and the kernel's log ('dmesg') for the device.",
+        "See the server's log for what SPDK's program wrote, and the kernel's log ('dmesg') for the device, "
+        "then run the command again.",
     )

@@ -190,7 +190,8 @@ def replaced_rank_is_enabled(rank: int, pools: Sequence[str]) -> Fault:
     return _fault(
         Code.SERVER_JOIN_REPLACE_ENABLED_POOL_RANK,
         f"rank {rank} cannot be replaced while it is enabled in {_several('pool', len(pools))} {', '.join(pools)}",
-        f"exclude it from every pool with dmg pool exclude --ranks={rank}, then format again with --replace",
+        "wait until its pools have excluded it, as they do with a rank that is gone (dmg pool query shows it), then"
+        " format again with --replace",
     )
 
 
@@ -200,7 +201,7 @@ def rank_admin_excluded(ranks: str, count: int) -> Fault:
     return _fault(
         Code.SERVER_RANK_ADMIN_EXCLUDED,
         f"{_several('rank', count)} {ranks} {verb} administratively excluded",
-        f"leave {'it' if count == 1 else 'them'} out, or run dmg system clear-exclude --ranks={ranks} first",
+        f"leave {'it' if count == 1 else 'them'} out until the exclusion is cleared",
     )
 
 

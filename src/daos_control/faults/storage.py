@@ -61,6 +61,16 @@ def target_already_mounted(target: str, found: str) -> Fault:
     )
 
 
+def mount_hidden(target: str, by: str) -> Fault:
+    """The data are mounted where they belong, and cannot be seen: another file system was mounted above."""
+    return Fault(
+        "storage",
+        Code.STORAGE_TARGET_ALREADY_MOUNTED,
+        f"what is mounted at {target} is hidden by a {by}, which was mounted later",
+        "The data are still there: do not format. Unmount what hides them, then start the engine again.",
+    )
+
+
 def mount_busy(target: str) -> Fault:
     """A file system cannot be unmounted because it is in use."""
     return Fault(
@@ -120,6 +130,15 @@ def scm_device_too_small(device: str, size: int, minimum: int) -> Fault:
         Code.SCM_FORMAT_INVALID_SIZE,
         f"{device} has {_size(size)}, but at least {_size(minimum)} are needed",
         "Nothing was changed. Configure a larger device in scm_list.",
+    )
+
+
+def scm_bad_block_size(device: str, found: int, most: int) -> Fault:
+    return Fault(
+        "scm",
+        Code.SCM_INVALID_PMEM,
+        f"{device} has blocks of {found} bytes, and the file system of SCM has blocks of {most}",
+        f"Nothing was changed. Make the device anew with sectors of 512 or {most} bytes, or configure another.",
     )
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from datetime import datetime
+from functools import partial
 
 from daos_control.drpc import Method
 from daos_control.faults import ControlError, DaosError, Fault, Status
@@ -11,8 +13,10 @@ from daos_control.ms.pool_locks import PoolLocks
 from daos_control.ms.session import Session
 from daos_control.ms.settings import MsSettings
 from daos_control.proto.mgmt import pool_pb2
+from daos_control.system.database import SystemDatabase
+from daos_control.system.decision import Decision
 from daos_control.system.pool import PoolState
-from daos_control.system.pools import decide_destroyed, destroy_ranks, unfinished
+from daos_control.system.pools import decide_abandoned, decide_destroyed, destroy_ranks, unfinished
 from daos_control.version import system_request_name
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,9 @@ class PoolCleaner:
     """Best effort, one pool after the other, again with growing waits until none is left.
 
     A record in state Destroying is the intent: it survives a crash, and the pool is gone from everywhere before it
-    is removed. Pools in state Creating are left to whoever creates them, or asks again.
+    is removed. A pool in state Creating is left to the create under way, which holds its lock. Without one, as
+    after a crash in the middle of it, nobody was told of the pool and nobody will finish it: it goes as well, and
+    its label is free before that.
     """
 
     def __init__(self, settings: MsSettings, session: Session, calls: PoolCalls, locks: PoolLocks) -> None:
@@ -61,8 +67,10 @@ class PoolCleaner:
             return False
 
     async def _clean(self) -> bool:
-        clean = True
-        for pool in unfinished(self._session.db, ignore_creating=True):
+        clean = await self._abandon()
+        for pool in unfinished(self._session.db):
+            if pool.state is PoolState.CREATING:
+                continue
             request = pool_pb2.PoolDestroyReq(
                 sys=system_request_name(self._settings.system_name), id=pool.uuid, force=True, recursive=True
             )
@@ -78,6 +86,23 @@ class PoolCleaner:
                 clean = False
             else:
                 log.info("pool %s cleaned up", pool.uuid)
+        return clean
+
+    async def _abandon(self) -> bool:
+        """Give up pools that nobody creates any more; whether all of them could be."""
+        clean = True
+        for pool in unfinished(self._session.db):
+            uuid = pool.uuid
+            if pool.state is not PoolState.CREATING or self._locks.is_locked(uuid):
+                continue
+            try:
+                async with self._locks.taken(uuid, "clean-up"):
+                    await self._session.submit(partial(_abandoned, uuid))
+            except (Fault, ControlError, DaosError) as error:
+                log.info("pool %s, whose create was broken off, is not given up yet: %s", uuid, error)
+                clean = False
+            else:
+                log.warning("the create of pool %s was broken off, the pool will be destroyed", uuid)
         return clean
 
     def _is_unwanted(self, uuid: str) -> bool:
@@ -99,3 +124,7 @@ class PoolCleaner:
             reply.status = Status.SUCCESS
             await self._session.submit(lambda db, _now: decide_destroyed(db, uuid))
         return reply
+
+
+def _abandoned(uuid: str, db: SystemDatabase, now: datetime) -> Decision[None]:
+    return decide_abandoned(db, uuid, now)

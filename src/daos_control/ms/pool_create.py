@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import random
-from dataclasses import replace
-from datetime import datetime
 
 from daos_control.drpc import Method
-from daos_control.faults import ControlError, DaosError, PoolNotFoundError, Status
+from daos_control.faults import ControlError, DaosError, Status
 from daos_control.messages.pools import create_request, to_properties
 from daos_control.ms.calls import Call
 from daos_control.ms.edges import LocalEngines
@@ -18,16 +16,14 @@ from daos_control.ms.pool_locks import PoolLocks
 from daos_control.ms.session import Session
 from daos_control.ms.settings import MsSettings
 from daos_control.proto.mgmt import pool_pb2
-from daos_control.system.changes import PutPool
-from daos_control.system.database import SystemDatabase
-from daos_control.system.decision import Decision
 from daos_control.system.names import canonical_uuid
-from daos_control.system.pool import PoolService, PoolState
+from daos_control.system.pool import PoolService
 from daos_control.system.pools import (
     CreatePlan,
     Engines,
     ExistingPool,
     UnfinishedPool,
+    decide_abandoned,
     decide_create,
     decide_create_failed,
     decide_created,
@@ -77,9 +73,21 @@ class PoolCreator:
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._session.to_the_end(self._create(request, uuid, call), f"create of pool {uuid}")
+                return await self._session.to_the_end(
+                    self._create_or_leave(request, uuid, call), f"create of pool {uuid}"
+                )
         finally:
             self._waiting -= 1
+
+    async def _create_or_leave(
+        self, request: pool_pb2.PoolCreateReq, uuid: str, call: Call
+    ) -> pool_pb2.PoolCreateResp:
+        """What a failed create leaves behind is the cleaner's, once the pool is not locked any more."""
+        try:
+            return await self._create(request, uuid, call)
+        except Exception:
+            self._cleaner.wake()
+            raise
 
     async def _create(self, request: pool_pb2.PoolCreateReq, uuid: str, call: Call) -> pool_pb2.PoolCreateResp:
         async with self._running, self._locks.taken(uuid, "pool create"):
@@ -93,7 +101,6 @@ class PoolCreator:
                     return await self._describe(request, pool, call)
                 case UnfinishedPool(pool):
                     await self._session.submit(lambda db, now: decide_destroying(db, pool.uuid, now))
-                    self._cleaner.wake()
                     raise DaosError(Status.AGAIN, f"pool {uuid} was left unfinished and is being cleaned up")
                 case CreatePlan():
                     return await self._ask_engine(self._to_engine(request, outcome), uuid, call)
@@ -119,8 +126,7 @@ class PoolCreator:
             reply = await self._calls.attempt(Method.POOL_CREATE, request, call, pool_pb2.PoolCreateResp)
         except InDoubtError as doubt:
             log.warning("create of pool %s is in doubt, the pool will be destroyed: %s", uuid, doubt.error)
-            await self._session.submit(lambda db, now: _decide_abandoned(db, uuid, now))
-            self._cleaner.wake()
+            await self._session.submit(lambda db, now: decide_abandoned(db, uuid, now))
             raise doubt.error from doubt
         except Exception:
             await self._session.submit(lambda db, _now: decide_create_failed(db, uuid))
@@ -129,11 +135,7 @@ class PoolCreator:
             await self._session.submit(lambda db, _now: decide_create_failed(db, uuid))
             return reply
         replicas = tuple(reply.svc_reps)
-        try:
-            await self._session.submit(lambda db, now: decide_created(db, uuid, replicas, now))
-        except (DaosError, PoolNotFoundError):
-            self._cleaner.wake()  # somebody wanted it gone meanwhile
-            raise
+        await self._session.submit(lambda db, now: decide_created(db, uuid, replicas, now))
         log.info("pool %s created on ranks %s", uuid, ",".join(map(str, request.ranks)))
         return reply
 
@@ -152,11 +154,3 @@ class PoolCreator:
             mem_file_bytes=query.mem_file_bytes,
             md_on_ssd_active=query.md_on_ssd_active,
         )
-
-
-def _decide_abandoned(db: SystemDatabase, uuid: str, now: datetime) -> Decision[None]:
-    """Record a pool that engines may have or not as to be destroyed; its label is free at once."""
-    pool = db.pools.get(uuid)
-    if pool is None:
-        return Decision((), None)
-    return Decision((PutPool(replace(pool, state=PoolState.DESTROYING, label="", last_update=now)),), None)

@@ -11,6 +11,7 @@ import grpc
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from daos_control.faults import security as faults
 
@@ -89,8 +90,13 @@ def load(transport: Transport, *, key_mode_max: int, now: datetime | None = None
 
 
 def load_server(transport: Transport) -> Certificates:
-    """As `load`; also looks that client_cert_dir can be listed."""
+    """As `load`; also looks that the certificate is a server's, and that client_cert_dir can be listed."""
     certificates = load(transport, key_mode_max=SERVER_KEY_MODE_MAX)
+    name = common_name(parse_certificate(transport.cert, certificates.chain))
+    if name != SERVER_NAME:
+        raise faults.invalid_cert_file(
+            str(transport.cert), f'it is made out to "{name}", and no peer takes that for a {SERVER_NAME}'
+        )
     try:
         next(transport.client_cert_dir.iterdir(), None)
     except (FileNotFoundError, NotADirectoryError):
@@ -109,6 +115,12 @@ def parse_certificate(path: Path, pem: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
         raise faults.invalid_cert_file(str(path), "it holds no certificate in PEM form") from error
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """What the certificate says its holder is; "" where it does not."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
 
 
 def check_dates(path: Path, certificate: x509.Certificate, now: datetime) -> None:

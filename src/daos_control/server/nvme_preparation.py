@@ -32,9 +32,13 @@ def vmd_in_use(config: ServerConfig, host: Host) -> bool:
     return any(device.vmd for device in host.devices)
 
 
-def request(config: ServerConfig, storages: Sequence[EngineStorage], host: Host) -> BdevPrepare | None:
-    """What to ask of the helper; None where there is nothing to prepare. Raises Fault 303, or 728 where engines are
-    spread unevenly.
+def request(
+    config: ServerConfig, storages: Sequence[EngineStorage], numa_nodes: Sequence[int | None], host: Host
+) -> BdevPrepare | None:
+    """What to ask of the helper; None where there is nothing to prepare.
+
+    `numa_nodes` are those that the engines run on, None for not bound: they share the huge pages. Raises Fault 303,
+    or 728 where engines are spread unevenly.
 
     Devices are bound only where the configuration names some, or has no engines at all (to look for devices is then
     all that the server is for): a server whose engines use none leaves those of this host to others.
@@ -45,7 +49,7 @@ def request(config: ServerConfig, storages: Sequence[EngineStorage], host: Host)
         return None
     tiers = [tier for engine in config.engines for tier in engine.bdevs if tier.class_ == "nvme"]
     named = [device for tier in tiers for device in tier.bdev_list]
-    nodes = memory_rules.huge_page_nodes(config, [engine.pinned_numa_node for engine in config.engines])
+    nodes = memory_rules.huge_page_nodes(config, numa_nodes)
     return BdevPrepare(
         huge_nodes=huge_pages.share(config.nr_hugepages, nodes, host),
         pci_allow_list=_list(named),
@@ -57,10 +61,12 @@ def request(config: ServerConfig, storages: Sequence[EngineStorage], host: Host)
     )
 
 
-async def prepare(config: ServerConfig, storages: Sequence[EngineStorage], nvme: Nvme) -> None:
-    """Clean up after dead programs, and prepare. Failures are logged."""
+async def prepare(
+    config: ServerConfig, storages: Sequence[EngineStorage], numa_nodes: Sequence[int | None], nvme: Nvme
+) -> None:
+    """Clean up after dead programs, and prepare; the arguments as in `request`. Failures are logged."""
     try:
-        wanted = request(config, storages, host_facts.snapshot())
+        wanted = request(config, storages, numa_nodes, host_facts.snapshot())
         if wanted is None:
             return
         await nvme.clean(allowed=wanted.pci_allow_list, blocked=wanted.pci_block_list)

@@ -4,13 +4,16 @@ Each check stands in the way only of a configuration that uses what it is about.
 """
 
 import logging
+import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import stat
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from daos_control.config import memory as memory_rules
+from daos_control.config.device_checks import check_aliases, uses
 from daos_control.config.host import HostSnapshot, check_host
 from daos_control.config.models import EngineConfig, ServerConfig
 from daos_control.config.search import install_dir
@@ -71,6 +74,7 @@ def prepare(config: ServerConfig, environment: Mapping[str, str]) -> Prepared:
     host_checks.check_kernel(config, Kernel.snapshot())
     device_class = _device_class(config, known)
 
+    require(config, list(check_aliases(config, _identities(config))))
     config, huge_page_kib = _share_memory(config)
     places = affinity.affinities([_placement(engine, known) for engine in config.engines])
     if host_checks.uses_spdk(config):
@@ -104,6 +108,21 @@ def _find_engine(config: ServerConfig, environment: Mapping[str, str]) -> Path:
     ours = config.daos_control
     name = engine_binary.EMBEDDED_ENGINE if ours.embedded_engine else engine_binary.DAOS_ENGINE
     return engine_binary.find(name, ours.engine_binary, environment.get("PATH", ""))
+
+
+def _identities(config: ServerConfig) -> dict[str, Hashable]:
+    """What is behind the names of files and block devices that exist here."""
+    found: dict[str, Hashable] = {}
+    for use in uses(config):
+        if use.name.startswith("/"):
+            try:
+                status = Path(use.name).stat()
+            except OSError:
+                found[use.name] = os.path.realpath(use.name)
+            else:
+                device = stat.S_ISBLK(status.st_mode)
+                found[use.name] = ("device", status.st_rdev) if device else (status.st_dev, status.st_ino)
+    return found
 
 
 # Fabric

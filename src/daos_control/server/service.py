@@ -129,7 +129,8 @@ class Service:
     async def run(self, stop: asyncio.Event, started: "asyncio.Future[None] | None" = None) -> None:
         """Serve until `stop` is set; `started` is told when everything listens. Raises the Fault of what failed."""
         await self._check_helper()
-        await nvme_preparation.prepare(self._prepared.config, self._prepared.storages, self._nvme)
+        found = self._prepared
+        await nvme_preparation.prepare(found.config, found.storages, found.numa_nodes, self._nvme)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._sockets.close)
             stack.push_async_callback(self._client.close)
@@ -215,7 +216,7 @@ class Service:
             disable_vfio=config.disable_vfio,
             excluded=config.bdev_exclude,
             huge_count=config.nr_hugepages,
-            nodes=sorted({engine.pinned_numa_node or 0 for engine in config.engines}) or [0],
+            nodes=sorted({node or 0 for node in self._prepared.numa_nodes}) or [0],
         )
         firmware = FirmwareHandlers(self._pmem, nvme)
         leds = LedHandler(self._harness.instances)

@@ -26,6 +26,7 @@ from daos_control.storage.signatures import Signature
 
 LABEL = "daos"
 DEVICE_BYTES_MIN = 32 << 20
+BLOCK_BYTES = 4096  # of the file system; a page, as DAX demands
 
 _RAM_FILESYSTEMS = frozenset({"tmpfs", "ramfs"})
 
@@ -129,6 +130,8 @@ def check_device_format(
         raise faults.path_access_denied(str(device.path), "the device is read-only")
     if device.size_bytes < DEVICE_BYTES_MIN:
         raise faults.scm_device_too_small(str(device.path), device.size_bytes, DEVICE_BYTES_MIN)
+    if device.block_bytes > BLOCK_BYTES:
+        raise faults.scm_bad_block_size(str(device.path), device.block_bytes, BLOCK_BYTES)
     check_dax(device, allow_no_dax=allow_no_dax)
 
 

@@ -30,7 +30,7 @@ _IDENTITY_ATTRIBUTES = (
 class Device:
     """A block device. `path` is the node itself (links followed), `number` its "major:minor"; `identity` names the
     thing behind the node; `mounted_at` is where it or one of its partitions is mounted; `users` is what else holds
-    it ("swap", "dm-0", ...)."""
+    it ("swap", "dm-0", ...); `block_bytes` is the least that it reads or writes."""
 
     path: Path
     number: str
@@ -41,6 +41,7 @@ class Device:
     mounted_at: tuple[str, ...]
     users: tuple[str, ...]
     signatures: tuple[Signature, ...]
+    block_bytes: int = SECTOR_BYTES
 
 
 class NotABlockDeviceError(Exception):
@@ -69,6 +70,7 @@ def inspect(path: Path) -> Device:
         mounted_at=mounted,
         users=_users(real, sysfs, mounted),
         signatures=signatures.probe(real),
+        block_bytes=int(_read(whole / "queue" / "logical_block_size") or SECTOR_BYTES),
     )
 
 

@@ -89,7 +89,8 @@ class StorageManager:
             await self._helper.call(protocol.ScmUnmount(target=os.fspath(storage.scm.mount)))
 
     def scm_usage(self, storage: EngineStorage) -> ScmUsage | None:
-        if mounts.at(storage.scm.mount) is None:
+        mount = mounts.at(storage.scm.mount)
+        if mount is None or mounts.hidden(mount):
             return None
         figures = os.statvfs(storage.scm.mount)
         return ScmUsage(figures.f_blocks * figures.f_frsize, figures.f_bavail * figures.f_frsize)

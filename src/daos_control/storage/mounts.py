@@ -64,6 +64,17 @@ def at(path: Path, mounts: tuple[Mount, ...] | None = None) -> Mount | None:
     return next((m for m in reversed(current() if mounts is None else mounts) if m.path == wanted), None)
 
 
+def hidden(mount: Mount) -> bool:
+    """Whether another file system, mounted later at a directory above, stands in front of a mount."""
+    try:
+        number = os.stat(mount.path).st_dev  # noqa: PTH116 - a path as the kernel writes it
+    except FileNotFoundError:
+        return True
+    except PermissionError:  # not ours to look at, so not ours to judge
+        return False
+    return f"{os.major(number)}:{os.minor(number)}" != mount.number
+
+
 def holding(path: Path, mounts: tuple[Mount, ...] | None = None) -> Mount | None:
     """The mount that a path is on; the path itself need not exist."""
     wanted = resolve(path)

@@ -219,6 +219,15 @@ def decide_create_failed(db: SystemDatabase, uuid: str) -> Decision[None]:
     return Decision((RemovePool(uuid),), None)
 
 
+def decide_abandoned(db: SystemDatabase, uuid: str, now: datetime) -> Decision[None]:
+    """Nobody will finish creating the pool, and engines may have it or not: it is to be destroyed, and its label
+    is free at once. Nothing changes for one that is ready or gone; done twice, it changes nothing."""
+    pool = db.pools.get(uuid)
+    if pool is None or pool.state is not PoolState.CREATING:
+        return Decision((), None)
+    return Decision((PutPool(replace(pool, state=PoolState.DESTROYING, label="", last_update=now)),), None)
+
+
 def find(db: SystemDatabase, pool_id: str) -> PoolService:
     """The pool of a uuid or a label, in whatever state. Raises PoolNotFoundError, ControlError for an empty id."""
     if not pool_id:
@@ -328,10 +337,9 @@ def decide_label(db: SystemDatabase, uuid: str, label: str, now: datetime) -> De
     return Decision((PutPool(labelled),), labelled)
 
 
-def unfinished(db: SystemDatabase, *, ignore_creating: bool) -> tuple[PoolService, ...]:
-    """Pools that a leader finds half created or half destroyed, and finishes destroying, in the order of uuids."""
-    passed = {PoolState.READY, PoolState.CREATING} if ignore_creating else {PoolState.READY}
-    return tuple(pool for uuid, pool in sorted(db.pools.items()) if pool.state not in passed)
+def unfinished(db: SystemDatabase) -> tuple[PoolService, ...]:
+    """Pools that are half created or half destroyed, in the order of uuids."""
+    return tuple(pool for _, pool in sorted(db.pools.items()) if pool.state is not PoolState.READY)
 
 
 def _record(db: SystemDatabase, uuid: str) -> PoolService:

@@ -3,6 +3,7 @@
 There the standard output stands before the errors. DAOS's own words for a status number are not ours.
 """
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,13 +66,9 @@ def failed(error: str, info: str = "") -> storage_pb2.NvmeRebindResp:
     return reply
 
 
-def not_added(error: str, info: str = "") -> storage_pb2.NvmeAddDeviceResp:
-    return storage_pb2.NvmeAddDeviceResp(state=failed(error, info).state)
-
-
-def rebind(name: str, args: str, answer: Answer | None = None, *, asks: bool = True) -> Case:
-    request = Rebind(pci_addr=A) if asks else None
-    return Case(name, args, answer or storage_pb2.NvmeRebindResp(), request, "StorageNvmeRebind")
+def rebind(name: str, args: str, *, address: str = A) -> Case:
+    asked = Rebind(pci_addr=address) if address else None
+    return Case(name, args, storage_pb2.NvmeRebindResp(), asked, "StorageNvmeRebind")
 
 
 def add(name: str, args: str, asked: Message | None, answer: Answer | None = None) -> Case:
@@ -96,45 +93,31 @@ MANY = devices(
 SOME = devices([device(A, status=-1010), device(B, smd_pb2.QUICK_BLINK)], [device("", status=-1006)])
 NOT_FOUND = RemoteError("Unknown", "ids requested but not found")
 NO_ENGINE = RemoteError("Unknown", "engine with index 7 not found")
+SINGLE = f"-l {HOST}"
 PAIR = "-l 127.0.77.[1-2]"
-UNSET = {"storage_tier_index": -1}
 
 CASES = [
-    rebind("rebind", f"storage nvme-rebind -a {A}"),
-    rebind("rebind_j", f"-j storage nvme-rebind -a {A}"),
-    rebind("rebind_failed_info", f"storage nvme-rebind -a {A}", failed("it did not work", "do this")),
-    rebind("rebind_failed_j", f"-j storage nvme-rebind -a {A}", failed("it did not work")),
-    rebind("rebind_bad", "storage nvme-rebind -a nonsense", asks=False),
-    rebind("rebind_bad_j", "-j storage nvme-rebind -a nonsense", asks=False),
-    rebind("rebind_none", "storage nvme-rebind", asks=False),
-    rebind("rebind_two", f"storage nvme-rebind {PAIR} -a {A}", asks=False),
-    rebind("rebind_two_j", f"-j storage nvme-rebind {PAIR} -a {A}", asks=False),
-    add("add", f"storage nvme-add-device -e 0 -a {A}", AddDevice(pci_addr=A, **UNSET)),
-    add("add_j", f"-j storage nvme-add-device -e 0 -a {A}", AddDevice(pci_addr=A, **UNSET)),
+    rebind("rebind", f"storage nvme-rebind {SINGLE} -a {A}"),
+    rebind("rebind_j", f"-j storage nvme-rebind {SINGLE} -a {A}"),
+    rebind("rebind_vmd", f"storage nvme-rebind {SINGLE} -a {B}", address=B),
+    rebind("rebind_none", f"storage nvme-rebind {SINGLE}", address=""),
+    rebind("rebind_nohost", f"storage nvme-rebind -a {A}", address=""),
+    rebind("rebind_two", f"storage nvme-rebind {PAIR} -a {A}", address=""),
+    rebind("rebind_two_j", f"-j storage nvme-rebind {PAIR} -a {A}", address=""),
+    add("add", f"storage nvme-add-device {SINGLE} -e 0 -a {A}", AddDevice(pci_addr=A, storage_tier_index=-1)),
+    add("add_j", f"-j storage nvme-add-device {SINGLE} -e 0 -a {A}", AddDevice(pci_addr=A, storage_tier_index=-1)),
     add(
         "add_tier",
-        f"storage nvme-add-device -e 1 -t 2 -a {A}",
+        f"storage nvme-add-device {SINGLE} -e 1 -t 2 -a {A}",
         AddDevice(pci_addr=A, engine_index=1, storage_tier_index=2),
     ),
     add(
-        "add_failed",
-        f"storage nvme-add-device -e 0 -a {A}",
-        AddDevice(pci_addr=A, **UNSET),
-        not_added("it did not work"),
-    ),
-    add(
-        "add_failed_j",
-        f"-j storage nvme-add-device -e 0 -a {A}",
-        AddDevice(pci_addr=A, **UNSET),
-        not_added("it did not work", "do"),
-    ),
-    add(
         "add_unknown_engine_j",
-        f"-j storage nvme-add-device -e 7 -a {A}",
-        AddDevice(pci_addr=A, engine_index=7, **UNSET),
+        f"-j storage nvme-add-device {SINGLE} -e 7 -a {A}",
+        AddDevice(pci_addr=A, engine_index=7, storage_tier_index=-1),
         NO_ENGINE,
     ),
-    add("add_no_engine", f"storage nvme-add-device -a {A}", None),
+    add("add_no_engine", f"storage nvme-add-device {SINGLE} -a {A}", None),
     led("check", f"storage led check {ONE}", BLINKS, **GOT_ONE),
     led("check_j", f"-j storage led check {ONE}", BLINKS, **GOT_ONE),
     led("check_addr", f"storage led check {B}", devices([device(B, smd_pb2.OFF)]), ids=B, led_action=smd_pb2.GET),
@@ -206,3 +189,24 @@ def test_output_and_requests_are_those_of_daos(case: Case) -> None:
 
 def test_every_recording_is_compared() -> None:
     assert {path.stem for path in OBSERVED.glob("*.txt")} == {case.name for case in CASES}
+
+
+@pytest.mark.parametrize("command", ["nvme-rebind", "nvme-add-device -e 0"])
+def test_a_device_that_was_not_bound_or_added_is_a_failure_which_daos_dmg_drops(command: str) -> None:
+    words = f"storage {command} {SINGLE} -a {A}".split()
+    reply = failed("it did not work", "do this")
+    answers = {"StorageNvmeRebind": reply, "StorageNvmeAddDevice": storage_pb2.NvmeAddDeviceResp(state=reply.state)}
+    run = run_dmg(*words, hosts=(HOST,), **answers)
+    assert (run.code, run.out) == (1, "")
+    assert "127.0.77.1 it did not work (do this)" in run.err
+    answer = json.loads(run_dmg("-j", *words, hosts=(HOST,), **answers).out)
+    assert answer["response"] == {"host_errors": {"it did not work (do this)": f"{HOST}:10001"}}
+    assert (answer["error"], answer["status"]) == ("1 host had errors", -1025)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "81:00.0", "0000:81:00.9"])
+def test_what_is_no_address_is_not_sent(address: str) -> None:
+    run = run_dmg("storage", "nvme-rebind", *SINGLE.split(), "-a", address, StorageNvmeRebind=Rebind())
+    assert (run.code, run.requests) == (1, [])
+    assert f'invalid pci address in request: "{address}"' in run.err
+    assert "0000:81:00.0" in run.err

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from daos_control.server.storage_settings import StorageSettings
 from daos_control.storage.api import BdevTier, Class, EngineStorage, Role, ScmTier
 from daos_control.storage.helper.protocol import Request
 from daos_control.storage.helper_client import HelperClient
+from daos_control.storage.nvme import huge_pages
 from daos_control.storage.nvme.controller import NvmeController, NvmeHealth, NvmeNamespace
 from daos_control.storage.nvme.host import Host, NodePages
 from daos_control.storage.nvme.messages import BdevPrepare, BdevPrepareReply, BdevScan, BdevScanReply
@@ -273,14 +275,37 @@ HOST = Host((), pages=(NodePages(0, 0, 0),))
 
 def test_a_server_without_block_devices_prepares_nothing() -> None:
     config = ServerConfig.model_construct(engines=[object()], disable_hugepages=False)
-    assert nvme_preparation.request(config, [replace(storage(), bdevs=())], HOST) is None
+    assert nvme_preparation.request(config, [replace(storage(), bdevs=())], [None], HOST) is None
     disabled = ServerConfig.model_construct(engines=[], disable_hugepages=True)
-    assert nvme_preparation.request(disabled, [], HOST) is None
+    assert nvme_preparation.request(disabled, [], [], HOST) is None
 
 
 def test_a_server_without_engines_prepares_all_devices_but_excluded_ones() -> None:
     config = ServerConfig.model_construct(engines=[], nr_hugepages=128, bdev_exclude=[B])
-    wanted = nvme_preparation.request(config, [], HOST)
+    wanted = nvme_preparation.request(config, [], [], HOST)
     assert wanted is not None
     assert (wanted.pci_allow_list, wanted.pci_block_list, wanted.pages_only) == ("", B, False)
     assert wanted.huge_nodes == "nodes_hp[0]=128"
+
+
+def test_huge_pages_are_shared_by_the_nodes_that_engines_were_found_to_run_on() -> None:
+    tier = SimpleNamespace(class_="nvme", bdev_list=[A])
+    engines = [SimpleNamespace(bdevs=[tier], pinned_numa_node=None) for _ in range(2)]
+    config = ServerConfig.model_construct(engines=engines, nr_hugepages=2048)
+    host = Host((), pages=(NodePages(0, 0, 0), NodePages(1, 0, 0)))
+    storages = [storage(0, A), storage(1, B)]
+    spread = nvme_preparation.request(config, storages, [1, 0], host)
+    together = nvme_preparation.request(config, storages, [1, 1], host)
+    assert spread is not None
+    assert together is not None
+    assert spread.huge_nodes == "nodes_hp[0]=1024,nodes_hp[1]=1024"
+    assert together.huge_nodes == "nodes_hp[1]=2048"
+
+
+@pytest.mark.asyncio
+async def test_a_rebind_asks_for_huge_pages_on_the_nodes_of_the_engines() -> None:
+    helper = Helper()
+    await handlers(helper=helper, huge_count=2, nodes=[1]).rebind(storage_pb2.NvmeRebindReq(pci_addr=A))
+    (asked,) = helper.asked
+    assert isinstance(asked, BdevPrepare)
+    assert list(huge_pages.decode_nodes(asked.huge_nodes)) == [1]

@@ -161,6 +161,15 @@ def test_no_device_is_ever_formatted_that_must_not_be(
         assert target.mount is None or (NEW in found.signatures and target.mount.number == found.number)
 
 
+def test_a_device_whose_blocks_are_larger_than_those_of_the_file_system_is_refused() -> None:
+    with pytest.raises(Fault, match="blocks of 8192 bytes") as caught:
+        decisions.check_device_format(
+            Verdict(ScmState.UNFORMATTED), TARGET, replace(DEVICE, block_bytes=8192), force=True, allow_no_dax=False
+        )
+    assert caught.value.code == Code.SCM_INVALID_PMEM
+    assert "Nothing was changed" in caught.value.resolution
+
+
 @pytest.mark.parametrize("state", [ScmState.MOUNTED, ScmState.MOUNTABLE, ScmState.FOREIGN])
 def test_a_ram_disk_in_use_is_formatted_only_with_force(state: ScmState) -> None:
     with pytest.raises(Fault) as caught:

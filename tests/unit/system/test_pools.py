@@ -371,8 +371,17 @@ def test_all_ranks_of_the_map_are_told_to_destroy() -> None:
 
 def test_the_leader_finishes_what_it_finds_unfinished() -> None:
     db = database(pool(1, C), pool(2, R), pool(3, D))
-    assert [p.label for p in unfinished(db, ignore_creating=True)] == ["pool3"]
-    assert [p.label for p in unfinished(db, ignore_creating=False)] == ["pool1", "pool3"]
+    assert [p.label for p in unfinished(db)] == ["pool1", "pool3"]
+
+
+def test_an_abandoned_pool_is_to_be_destroyed_and_its_label_is_free() -> None:
+    db = database(pool(1, C), pool(2, R), pool(3, D))
+    creating, ready, destroying = sorted(db.pools)
+    (change,) = decide_abandoned(db, creating, NOW).changes
+    assert isinstance(change, PutPool)
+    assert (change.pool.state, change.pool.label) == (D, "")
+    for uuid in (ready, destroying, "00000000-0000-4000-8000-00000000dead"):
+        assert decide_abandoned(db, uuid, NOW).changes == ()
 
 
 # Finding.

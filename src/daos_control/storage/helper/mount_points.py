@@ -15,7 +15,10 @@ _MODE = 0o775
 
 
 def inspect(path: Path) -> Target:
-    """What is at a mount point; changes nothing."""
+    """What is at a mount point; changes nothing. Fault 104 where another file system hides its mount."""
+    mount = mounts.at(path)
+    if mount and mounts.hidden(mount):
+        raise faults.mount_hidden(str(path), _in_front_of(path))
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -26,8 +29,14 @@ def inspect(path: Path) -> Target:
         return Target(path, Kind.LINK)
     if not stat.S_ISDIR(mode):
         return Target(path, Kind.OTHER)
-    mount = mounts.at(path)
     return Target(path, Kind.DIRECTORY, mount, mount is not None and not content(path))
+
+
+def _in_front_of(path: Path) -> str:
+    above = mounts.resolve(path).parent
+    while (found := mounts.at(above)) is None and above != above.parent:
+        above = above.parent
+    return f"{found} at {above}" if found else f"something at {above}"
 
 
 def make(path: Path, uid: int, gid: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from daos_control.faults import Fault
+from daos_control.faults import ControlError, Fault
 from daos_control.faults import bdev as faults
 from daos_control.storage.helper_client import HelperClient
 from daos_control.storage.nvme.address import PciAddress
@@ -57,8 +57,8 @@ class Nvme:
         )
         try:
             reply = await self.prepare(request)
-        except Fault as fault:
-            log.error("what dead programs left of SPDK was not removed: %s", fault)
+        except (Fault, ControlError) as error:
+            log.error("what dead programs left of SPDK was not removed: %s", error)
             return None
         log.debug("removed %d huge pages and %s", reply.nr_hugepages_removed, list(reply.lockfiles_removed))
         return reply
