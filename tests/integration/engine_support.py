@@ -206,7 +206,12 @@ def free_port() -> int:
 
 
 def files_under(path: Path) -> set[str]:
-    return {str(found.relative_to(path)) for found in path.rglob("*") if found.is_file()}
+    """Files of the tree, by their relative paths; an engine may remove some of it meanwhile."""
+    return {
+        os.path.relpath(os.path.join(folder, name), path)  # noqa: PTH118
+        for folder, _, names in os.walk(path)
+        for name in names
+    }
 
 
 def sparse_file(path: Path, size: int) -> Path:

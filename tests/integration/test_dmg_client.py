@@ -208,12 +208,19 @@ async def test_text_of_a_server_is_passed_on_as_daos_prints_it() -> None:
     )
 
 
-async def test_deadline_ends_the_retries() -> None:
+async def test_deadline_ends_the_retries_and_the_answer_until_then_is_told() -> None:
     unavailable = {"SystemQuery": SystemUnavailableError(RAFT_UNAVAILABLE)}
-    async with servers(unavailable) as (server,), client_of(server) as client:
+    told: list[Exception] = []
+    async with (
+        servers(unavailable) as (server,),
+        Client(None, hosts=[server.address], notice_retry=told.append, random_source=NoJitter()) as client,
+    ):
         with pytest.raises(Fault) as caught:
             await invoke(client, SYSTEM_QUERY, REQUEST, timeout=0.2)
     assert caught.value.code == Code.CLIENT_RPC_TIMEOUT
+    assert RAFT_UNAVAILABLE in caught.value.description
+    assert told
+    assert {RAFT_UNAVAILABLE in str(error) for error in told} == {True}
 
 
 async def test_retried_destroy_that_finds_no_pool_has_done_its_work() -> None:

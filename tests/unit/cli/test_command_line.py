@@ -14,6 +14,7 @@ from fake_dmg import run_dmg
 GROUPS = "cert, config, network, pool, server, server-version, storage, system or version"
 SIZES = "use (--scm-size and --nvme-size) or (--meta-size and --data-size) or (--size)"
 
+LABEL = 'a label has 1 to 127 characters out of letters, digits, ".", "_", ":" and "-", and does not have the form of a uuid'
 MISTAKES = [
     ("foo", f"Unknown command `foo'. Please specify one command of: {GROUPS}"),
     ("", f"Please specify one command of: {GROUPS}"),
@@ -40,6 +41,7 @@ MISTAKES = [
     ("pool create -s 4G --mem-ratio 50 x", "--mem-ratio may not be mixed with --scm-size or --nvme-size"),
     ("pool create -P label:bar -z 4G x", "can't set label property with label argument"),
     ("pool query a,b", 'invalid label "a,b"'),
+    ("pool create -z 4G a,rd_fac:1", f"invalid value for pool property label: invalid label 'a,rd_fac:1': {LABEL}"),
     ("pool set-prop x perf_domain:root", "can't set perf_domain on existing pool."),
     ("storage scan -vn", "cannot use --verbose with --nvme-health"),
     ("storage format --force --replace", "--replace may not be mixed with --force"),
@@ -67,6 +69,11 @@ MISTAKES = [
 def test_mistake_is_explained_and_asks_no_server(args: str, text: str) -> None:
     run = run_dmg(*args.split())
     assert (run.err, run.code, run.requests) == (f"ERROR: dmg: {text}\n", 1, [])
+
+
+def test_a_pool_without_a_label_is_not_asked_for() -> None:
+    run = run_dmg("pool", "create", "-z", "4G", "")
+    assert (run.err, run.code, run.requests) == ("ERROR: dmg: a pool cannot be created without a label\n", 1, [])
 
 
 @pytest.mark.parametrize("args", ["-j foo", "foo -j", "pool query -j", "-ij pool create x"])

@@ -262,5 +262,8 @@ def test_acl_file_has_an_entry_a_line_and_comments(tmp_path) -> None:
     path.write_text("# nothing\n")
     with pytest.raises(ControlError, match="contains no entries"):
         read_acl(path)
-    with pytest.raises(ControlError, match="opening ACL file"):
+    with pytest.raises(ControlError, match=f"opening ACL file: open {tmp_path}/none: no such file or directory$"):
         read_acl(tmp_path / "none")
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ControlError, match="not a text file"):
+        read_acl(path)

@@ -227,7 +227,8 @@ async def test_a_create_in_doubt_frees_its_label_at_once_and_its_space_in_the_ba
         assert set(world.engines.pools) == set(world.db.pools) == {OTHER}
 
 
-async def test_a_create_that_was_broken_off_is_cleaned_up_when_it_is_asked_for_again() -> None:
+async def crashed_in_the_middle_of_a_create() -> World:
+    """What comes after a crash while the engine was creating the pool UUID, which it has then."""
     async with World() as world:
         await world.join(0)
         world.engines.hold(Method.POOL_CREATE)
@@ -236,17 +237,56 @@ async def test_a_create_that_was_broken_off_is_cleaned_up_when_it_is_asked_for_a
         kept = world.store.kept
         world.engines.gates[Method.POOL_CREATE].set()
         await creating
+    assert kept.pools[UUID].state is PoolState.CREATING
     after_crash = World()
     after_crash.store.kept = kept
     after_crash.engines.pools = world.engines.pools
-    async with after_crash:
-        assert after_crash.db.pools[UUID].state is PoolState.CREATING
+    return after_crash
+
+
+async def test_a_create_that_a_crash_broke_off_is_cleaned_up_without_being_asked_for_again() -> None:
+    world = await crashed_in_the_middle_of_a_create()
+    async with world:
+        await settled(world)
+        assert not world.db.pools
+        assert not world.engines.pools
+
+
+async def test_the_label_of_a_create_that_a_crash_broke_off_is_free_before_any_engine_is_back() -> None:
+    world = await crashed_in_the_middle_of_a_create()
+    world.engines.statuses[Method.POOL_DESTROY] = Status.UNREACH
+    async with world:
+        await world.until(lambda db: db.pools[UUID].state is PoolState.DESTROYING)
+        assert (await world.create(OTHER, "tank")).status == 0
+        del world.engines.statuses[Method.POOL_DESTROY]
+        await settled(world)
+        assert set(world.db.pools) == set(world.engines.pools) == {OTHER}
+
+
+async def test_a_create_that_a_crash_broke_off_can_be_asked_for_again_with_its_uuid() -> None:
+    world = await crashed_in_the_middle_of_a_create()
+    world.engines.statuses[Method.POOL_DESTROY] = Status.UNREACH
+    async with world:
         with pytest.raises(DaosError) as caught:
-            await after_crash.create(UUID, "tank")
+            await world.create(UUID, "tank")
         assert caught.value.status == Status.AGAIN
-        await settled(after_crash)
-        assert not after_crash.engines.pools
-        assert (await after_crash.create(UUID, "tank")).status == 0
+        del world.engines.statuses[Method.POOL_DESTROY]
+        await settled(world)
+        assert (await world.create(UUID, "tank")).status == 0
+
+
+async def test_a_create_under_way_is_not_taken_for_one_that_was_broken_off() -> None:
+    async with World() as world:
+        await world.join(0)
+        entered = world.engines.hold(Method.POOL_CREATE)
+        creating = asyncio.ensure_future(world.create(UUID, "tank"))
+        await entered.wait()
+        world.service.engine_ready()  # wakes the cleaner
+        for _ in range(20):
+            await asyncio.sleep(0)
+        world.engines.gates[Method.POOL_CREATE].set()
+        assert (await creating).status == 0
+        assert world.db.pools[UUID].state is PoolState.READY
 
 
 async def test_half_destroyed_pools_are_destroyed_when_the_service_opens() -> None:
@@ -488,9 +528,7 @@ async def test_a_commit_that_fails_after_the_engine_s_yes_does_not_lose_the_pool
         with pytest.raises(Fault, match="No space left"):
             await world.create(UUID, "tank")
         assert world.db.pools[UUID].state is PoolState.CREATING
-        with pytest.raises(DaosError):
-            await world.create(UUID, "tank")
-        await settled(world)
+        await world.until(lambda db: not db.pools)
         assert not world.engines.pools
 
 

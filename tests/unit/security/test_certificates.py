@@ -136,6 +136,12 @@ def test_each_damage_is_a_fault_that_names_the_file(
     assert caught.value.resolution
 
 
+def test_a_server_does_not_start_with_the_certificate_of_another_component(made: Path) -> None:
+    with pytest.raises(Fault, match='made out to "agent"') as caught:
+        load_server(transport(made, "agent"))
+    assert caught.value.code == Code.SECURITY_INVALID_CERT
+
+
 def test_a_certificate_of_another_authority_is_refused(directory: Path, tmp_path: Path) -> None:
     certs.init(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "daosCA.crt", directory / "daosCA.crt")

@@ -16,6 +16,7 @@ from daos_control.faults import (
     Status,
     SystemUnavailableError,
 )
+from daos_control.system.changes import PutPool
 from daos_control.system.database import SystemDatabase
 from daos_control.system.events import PoolReplicas, RasEvent, RasId, RasType, Severity
 from daos_control.system.pool import PoolService, PoolState
@@ -27,6 +28,7 @@ from daos_control.system.pools import (
     ExistingPool,
     UnfinishedPool,
     after_evict,
+    decide_abandoned,
     decide_create,
     decide_create_failed,
     decide_created,
