@@ -62,7 +62,7 @@ def run_dmg(*args: str, hosts: tuple[str, ...] = ("127.0.0.1",), **answers: Answ
     both = StringIO()
     out, err = _Tee(both), _Tee(both)
 
-    def client(asked: tuple[str, ...]) -> FakeClient:
+    def client(asked: tuple[str, ...], _notice_retry: object = None) -> FakeClient:
         return FakeClient(answers, tuple(asked) or hosts, requests)
 
     with patch.object(session, "_client", client), redirect_stdout(out), redirect_stderr(err):

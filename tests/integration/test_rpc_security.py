@@ -14,7 +14,7 @@ from daos_control.faults.wire import from_rpc_error
 from daos_control.proto.ctl import ctl_pb2_grpc, ranks_pb2
 from daos_control.proto.mgmt import mgmt_pb2_grpc, pool_pb2, svc_pb2, system_pb2
 from daos_control.security import certs
-from daos_control.security.tls import Transport, client_credentials, open_channel, server_credentials
+from daos_control.security.tls import Transport, client_credentials, load_client, open_channel, server_credentials
 from daos_control.server.interceptors import RequestInterceptor
 
 HEADERS = (("x-daos-component", "admin"), ("x-daos-version", "2.8.0"))
@@ -203,7 +203,13 @@ async def test_peers_without_the_right_certificate_do_not_get_through(
 
 @pytest.mark.asyncio
 async def test_a_client_refuses_a_server_with_another_components_certificate(directory: Path) -> None:
-    server, address = await serve(server_credentials(transport(directory, "agent")))
+    # Our own server does not start with such a one: this is an agent that plays the server.
+    agent = load_client(transport(directory, "agent"))
+    server, address = await serve(
+        grpc.ssl_server_credentials(
+            [(agent.key, agent.chain)], root_certificates=agent.ca, require_client_auth=True
+        )
+    )
     try:
         credentials = client_credentials(transport(directory, "admin"))
         reply = await ask(address, credentials, system_pb2.SystemQueryReq(), "SystemQuery")

@@ -52,9 +52,14 @@ def main(state: Path, hosts: int, engines: int, port: int, once: bool, stop: boo
 def _run(demo: Demo, *, hosts: int, engines: int, port: int, once: bool) -> None:
     try:
         demo.up(hosts=hosts, engines=engines, port=port)
-    except (Exception, KeyboardInterrupt):
+    except KeyboardInterrupt:
+        demo.down()
+        raise
+    except Exception:
         if once:
             demo.down()
+        else:
+            click.echo("What was started is left as it is; end it with: ./dev demo --stop", err=True)
         raise
     if once:
         demo.down()

@@ -49,8 +49,10 @@ class Demo:
 
     def up(self, *, hosts: int, engines: int, port: int = FIRST_CONTROL_PORT) -> None:
         """Start everything from nothing; what an earlier demo left is ended and removed first."""
-        began = time.monotonic()
+        if self.is_running:
+            self._say("Ending the demo that is running here; its pools go with it.")
         self.down()
+        began = time.monotonic()
         self._state.mkdir(parents=True)
         layout = Layout.plan(self._state, hosts=hosts, engines=engines, port=port)
         layout.save()
@@ -113,15 +115,19 @@ class Demo:
 
     def _run_dmg(self, arguments: Sequence[str], *, config: bool) -> "subprocess.CompletedProcess[str]":
         options = ["-o", str(self._layout.control_config)] if config and self._layout is not None else []
-        return subprocess.run(
-            [program("dmg"), *options, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS_MAX,
-            env=self.environment(),
-            check=False,
-        )
+        try:
+            return subprocess.run(
+                [program("dmg"), *options, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS_MAX,
+                env=self.environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            text = f"dmg {shlex.join(arguments)} did not end within {COMMAND_SECONDS_MAX:.0f} s"
+            raise DemoError(f"{text}; see the logs in {self._state}") from None
 
     def _wait_until_joined(self, layout: Layout) -> None:
         began = time.monotonic()

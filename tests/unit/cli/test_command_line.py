@@ -14,7 +14,10 @@ from fake_dmg import run_dmg
 GROUPS = "cert, config, network, pool, server, server-version, storage, system or version"
 SIZES = "use (--scm-size and --nvme-size) or (--meta-size and --data-size) or (--size)"
 
-LABEL = 'a label has 1 to 127 characters out of letters, digits, ".", "_", ":" and "-", and does not have the form of a uuid'
+LABEL = (
+    'a label has 1 to 127 characters out of letters, digits, ".", "_", ":" and "-", '
+    "and does not have the form of a uuid"
+)
 MISTAKES = [
     ("foo", f"Unknown command `foo'. Please specify one command of: {GROUPS}"),
     ("", f"Please specify one command of: {GROUPS}"),

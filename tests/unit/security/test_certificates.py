@@ -137,7 +137,7 @@ def test_each_damage_is_a_fault_that_names_the_file(
 
 
 def test_a_server_does_not_start_with_the_certificate_of_another_component(made: Path) -> None:
-    with pytest.raises(Fault, match='made out to "agent"') as caught:
+    with pytest.raises(Fault, match=r"made out to .*agent") as caught:
         load_server(transport(made, "agent"))
     assert caught.value.code == Code.SECURITY_INVALID_CERT
 

@@ -382,8 +382,8 @@ def test_an_abandoned_pool_is_to_be_destroyed_and_its_label_is_free() -> None:
     (change,) = decide_abandoned(db, creating, NOW).changes
     assert isinstance(change, PutPool)
     assert (change.pool.state, change.pool.label) == (D, "")
-    for uuid in (ready, destroying, "00000000-0000-4000-8000-00000000dead"):
-        assert decide_abandoned(db, uuid, NOW).changes == ()
+    for other in (ready, destroying, uuid(9)):
+        assert decide_abandoned(db, other, NOW).changes == ()
 
 
 # Finding.
