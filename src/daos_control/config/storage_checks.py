@@ -51,6 +51,9 @@ def _check_scm(tier: StorageTier, path: KeyPath) -> Iterator[Finding]:
         yield Finding(
             (*path, "scm_mount"), "the tier has no mount point", "a directory, as /mnt/daos", involves=(involves,)
         )
+    elif not tier.scm_mount.is_absolute():
+        what = f"the mount point {tier.scm_mount} is no absolute path"
+        yield Finding((*path, "scm_mount"), what, "a directory from the root on, as /mnt/daos")
     if tier.class_ == "dcpm":
         if tier.scm_size:
             what = "cannot be set for class dcpm"

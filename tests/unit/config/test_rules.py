@@ -166,6 +166,9 @@ SPOILT: dict[str, tuple[int, dict[str, Any], str, int, str]] = {
     "no mount": (
         1, {"engines.0.storage.0.scm_mount": REMOVE}, "engines[0].storage[0].scm_mount", 701, "mount point",
     ),
+    "relative mount": (
+        1, {"engines.0.storage.0.scm_mount": "mnt/daos"}, "engines[0].storage[0].scm_mount", 701, "absolute",
+    ),
     "ram too small": (1, {"engines.0.storage.0.scm_size": 3}, "engines[0].storage[0].scm_size", 730, "too small"),
     "ram negative": (1, {"engines.0.storage.0.scm_size": -4}, "engines[0].storage[0].scm_size", 701, "from 0"),
     "ram with device": (
